@@ -1,0 +1,64 @@
+internal import CRdKafka
+internal import KafkaModel
+
+/// Asks and changes what a cluster keeps besides records: topics, configs, offsets of logs, consumer
+/// groups. Each call blocks the actor's own thread and is bounded by `timeout`.
+package actor Admin {
+  nonisolated let executor: PinnedExecutor
+  package nonisolated var unownedExecutor: UnownedSerialExecutor {
+    unsafe executor.asUnownedSerialExecutor()
+  }
+
+  let handle: ClientHandle
+  let timeoutMilliseconds: Int32
+  package nonisolated let cluster: String
+
+  /// - Parameter timeout: bounds each request; at least a second.
+  /// Throws: ``KafkaError`` - a property is wrong. Does not wait for the cluster.
+  package init(_ connection: ClusterConnection, timeout: Duration = .seconds(15)) throws(KafkaError) {
+    executor = PinnedExecutor(name: "admin-\(connection.name)")
+    cluster = connection.name
+    timeoutMilliseconds = Int32(max(1, timeout.components.seconds) * 1000)
+    handle = try ClientHandle(
+      RD_KAFKA_PRODUCER, connection, properties: ["isolation.level": "read_committed"])
+  }
+
+  isolated deinit { handle.destroy() }
+
+  /// Runs one Admin API request about `subject`: `send` gets it as a list of one, the options and the
+  /// queue for the answer; `read` gets the answer.
+  func request<Answer>(
+    _ kind: rd_kafka_admin_op_t, _ operation: String, about subject: OpaquePointer?,
+    send: (UnsafeMutablePointer<OpaquePointer?>, OpaquePointer, OpaquePointer) -> Void,
+    read: (OpaquePointer) throws(KafkaError) -> Answer
+  ) throws(KafkaError) -> Answer {
+    let queue = unsafe rd_kafka_queue_new(handle.pointer)!
+    defer { unsafe rd_kafka_queue_destroy(queue) }
+    let options = unsafe rd_kafka_AdminOptions_new(handle.pointer, kind)!
+    defer { unsafe rd_kafka_AdminOptions_destroy(options) }
+    unsafe rd_kafka_AdminOptions_set_request_timeout(options, timeoutMilliseconds, nil, 0)
+    var list = unsafe subject
+    unsafe send(&list, options, queue)
+    // The request is bounded by its own timeout; the margin only guards against a lost answer.
+    guard let event = unsafe rd_kafka_queue_poll(queue, timeoutMilliseconds + 5000) else {
+      throw handle.error(RD_KAFKA_RESP_ERR__TIMED_OUT, operation)
+    }
+    defer { unsafe rd_kafka_event_destroy(event) }
+    _ = try unsafe handle.serveEvent(timeoutMilliseconds: 0)
+    let code = unsafe rd_kafka_event_error(event)
+    if code != RD_KAFKA_RESP_ERR_NO_ERROR {
+      let reason = unsafe rd_kafka_event_error_string(event).map { unsafe String(cString: $0) }
+      throw handle.error(code, operation, reason: reason)
+    }
+    return try unsafe read(event)
+  }
+
+  /// Throws the error that `error` stands for, if it stands for one.
+  func check(_ error: OpaquePointer?, _ operation: String) throws(KafkaError) {
+    guard let error = unsafe error else { return }
+    let code = unsafe rd_kafka_error_code(error)
+    guard code != RD_KAFKA_RESP_ERR_NO_ERROR else { return }
+    throw handle.error(
+      code, operation, reason: unsafe String(cString: rd_kafka_error_string(error)))
+  }
+}

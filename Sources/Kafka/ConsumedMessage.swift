@@ -1,0 +1,87 @@
+internal import CRdKafka
+package import KafkaModel
+
+/// One message from a ``Consumer``'s queue: a record, or news of a partition. Borrowed: valid inside the
+/// closure that it is handed to, and beyond it only if that closure answers ``Disposition/keep``.
+@safe package struct ConsumedMessage {
+  let pointer: UnsafeMutablePointer<rd_kafka_message_t>
+
+  /// Who frees the message after the closure returns.
+  package enum Disposition {
+    /// The consumer, at once.
+    case free
+    /// A producer took it as its delivery's opaque; its report frees it.
+    case keep
+  }
+
+  package enum Kind {
+    case record
+    /// No readable record lies between the last one and ``offset``, which is the end of what can be
+    /// read now (for `read_committed` the last stable offset).
+    case endOfPartition
+    case failure(rawCode: Int32)
+  }
+
+  package var kind: Kind {
+    switch unsafe pointer.pointee.err {
+    case RD_KAFKA_RESP_ERR_NO_ERROR: .record
+    case RD_KAFKA_RESP_ERR__PARTITION_EOF: .endOfPartition
+    case let error: .failure(rawCode: error.rawValue)
+    }
+  }
+
+  /// Index of the topic in the order in which the consumer first heard of it.
+  package var topicIndex: Int {
+    guard let topic = unsafe pointer.pointee.rkt else { return -1 }
+    return Int(bitPattern: unsafe rd_kafka_topic_opaque(topic)) - 1
+  }
+
+  package var partition: Int32 { unsafe pointer.pointee.partition }
+  package var offset: Offset { Offset(unsafe pointer.pointee.offset) }
+
+  /// Key, value and headers in bytes, as throttles and memory bounds count them.
+  package var byteCount: Int {
+    unsafe pointer.pointee.len + pointer.pointee.key_len
+  }
+
+  /// A copy of everything in the record.
+  package func copy() -> Record {
+    let message = unsafe pointer.pointee
+    var type = RD_KAFKA_TIMESTAMP_NOT_AVAILABLE
+    let timestamp = unsafe rd_kafka_message_timestamp(pointer, &type)
+    var headers: [RecordHeader] = []
+    unsafe Self.withHeaders(of: unsafe pointer) { name, value in headers.append(RecordHeader(name, value)) }
+    return Record(
+      key: unsafe Self.bytes(message.key, message.key_len),
+      value: unsafe Self.bytes(message.payload, message.len),
+      headers: headers,
+      timestamp: timestamp,
+      timestampType: type == RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME ? .logAppendTime : .createTime)
+  }
+
+  private static func bytes(_ start: UnsafeMutableRawPointer?, _ count: Int) -> [UInt8]? {
+    guard let start = unsafe start else { return nil }
+    return unsafe [UInt8](UnsafeRawBufferPointer(start: start, count: count))
+  }
+
+  private static func withHeaders(
+    of message: UnsafeMutablePointer<rd_kafka_message_t>, _ body: (String, [UInt8]?) -> Void
+  ) {
+    var list: OpaquePointer?
+    guard unsafe rd_kafka_message_headers(message, &list) == RD_KAFKA_RESP_ERR_NO_ERROR,
+      let list = unsafe list
+    else { return }
+    for index in 0..<(unsafe rd_kafka_header_cnt(list)) {
+      var name: UnsafePointer<CChar>?
+      var value: UnsafeRawPointer?
+      var size = 0
+      guard
+        unsafe rd_kafka_header_get_all(list, index, &name, &value, &size)
+          == RD_KAFKA_RESP_ERR_NO_ERROR, let name = unsafe name
+      else { return }
+      body(
+        unsafe String(cString: name),
+        unsafe value.map { unsafe [UInt8](UnsafeRawBufferPointer(start: $0, count: size)) })
+    }
+  }
+}

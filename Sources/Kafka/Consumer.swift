@@ -1,0 +1,127 @@
+internal import CRdKafka
+package import KafkaModel
+
+/// Reads partitions from chosen offsets, `read_committed`, without a consumer group: nothing is written
+/// to the cluster, not even a commit, and only read permission on the topics is needed.
+///
+/// Not thread-safe and its methods block: it belongs to one actor pinned by a ``PinnedExecutor``.
+@safe package final class Consumer {
+  private let handle: ClientHandle
+  private let queue: OpaquePointer
+  private var topics: [OpaquePointer] = unsafe []
+  private var indexes: [String: Int] = [:]
+  private var started: Set<TopicPartition> = []
+  private let batch: UnsafeMutablePointer<UnsafeMutablePointer<rd_kafka_message_t>?>
+  private static let batchCapacity = 4096
+
+  /// Where reading starts.
+  package enum Position: Hashable, Sendable {
+    case offset(Offset)
+    case beginning
+    case end
+  }
+
+  /// Throws: ``KafkaError`` - a property is wrong. Does not wait for the cluster.
+  package init(
+    _ connection: ClusterConnection, properties: [String: String] = [:]
+  ) throws(KafkaError) {
+    var own = [
+      // A simple consumer never joins a group, but librdkafka wants the name.
+      "group.id": "ferry",
+      "enable.auto.commit": "false",
+      "enable.auto.offset.store": "false",
+      "auto.offset.reset": "error",
+      "enable.partition.eof": "true",
+      "isolation.level": "read_committed",
+      "check.crcs": "true",
+    ]
+    own.merge(properties) { _, given in given }
+    handle = try ClientHandle(RD_KAFKA_CONSUMER, connection, properties: own)
+    unsafe queue = rd_kafka_queue_new(handle.pointer)
+    unsafe batch = .allocate(capacity: Self.batchCapacity)
+  }
+
+  deinit { close() }
+
+  private var closed = false
+
+  /// Stops all partitions and ends the client's threads.
+  package func close() {
+    guard !closed else { return }
+    closed = true
+    for partition in started {
+      unsafe rd_kafka_consume_stop(topics[indexes[partition.topic]!], partition.partition)
+    }
+    for unsafe topic in unsafe topics { unsafe rd_kafka_topic_destroy(topic) }
+    unsafe rd_kafka_queue_destroy(queue)
+    handle.destroy()
+    unsafe batch.deallocate()
+  }
+
+  /// The index that ``ConsumedMessage/topicIndex`` gives for `topic`.
+  package func index(of topic: String) throws(KafkaError) -> Int {
+    if let known = indexes[topic] { return known }
+    let configuration = unsafe rd_kafka_topic_conf_new()
+    let index = unsafe topics.count
+    unsafe rd_kafka_topic_conf_set_opaque(
+      configuration, UnsafeMutableRawPointer(bitPattern: index + 1))
+    guard let pointer = unsafe rd_kafka_topic_new(handle.pointer, topic, configuration) else {
+      throw handle.error(rd_kafka_last_error(), "open topic \(topic)")
+    }
+    unsafe topics.append(pointer)
+    indexes[topic] = index
+    return index
+  }
+
+  /// Starts reading a partition. Problems with it arrive as messages of kind `failure`.
+  package func start(
+    _ partition: TopicPartition, at position: Position
+  ) throws(KafkaError) {
+    let offset: Int64 =
+      switch position {
+      case .offset(let offset): offset.rawValue
+      case .beginning: Int64(RD_KAFKA_OFFSET_BEGINNING)
+      case .end: Int64(RD_KAFKA_OFFSET_END)
+      }
+    let topic = unsafe topics[try index(of: partition.topic)]
+    guard
+      unsafe rd_kafka_consume_start_queue(topic, partition.partition, offset, queue) == 0
+    else { throw handle.error(rd_kafka_last_error(), "read \(partition)") }
+    started.insert(partition)
+  }
+
+  /// Stops reading a partition; messages already queued from it may still arrive.
+  package func stop(_ partition: TopicPartition) {
+    guard started.remove(partition) != nil, let index = indexes[partition.topic] else { return }
+    unsafe rd_kafka_consume_stop(topics[index], partition.partition)
+  }
+
+  /// Takes up to `max` messages, waiting up to `timeoutMilliseconds` for the first, and hands each to
+  /// `body` in the order of its partition.
+  ///
+  /// Returns: how many there were.
+  @discardableResult
+  package func consume(
+    max: Int = 1024, timeoutMilliseconds: Int32,
+    _ body: (ConsumedMessage) -> ConsumedMessage.Disposition
+  ) throws(KafkaError) -> Int {
+    while try unsafe handle.serveEvent(timeoutMilliseconds: 0) {}
+    let count = unsafe rd_kafka_consume_batch_queue(
+      queue, timeoutMilliseconds, batch, min(max, Self.batchCapacity))
+    guard count >= 0 else { throw handle.error(rd_kafka_last_error(), "read a batch") }
+    for index in 0..<count {
+      guard let pointer = unsafe batch[index] else { continue }
+      let message = unsafe ConsumedMessage(pointer: pointer)
+      if body(message) == .free { unsafe rd_kafka_message_destroy(pointer) }
+    }
+    return count
+  }
+
+  /// A failure message's error.
+  package func error(of message: ConsumedMessage, reading partition: TopicPartition) -> KafkaError {
+    let reason = unsafe rd_kafka_message_errstr(message.pointer).map { unsafe String(cString: $0) }
+    return handle.error(
+      unsafe message.pointer.pointee.err, "read \(partition) at offset \(message.offset)",
+      reason: reason)
+  }
+}

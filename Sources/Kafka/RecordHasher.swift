@@ -1,0 +1,105 @@
+internal import CRdKafka
+internal import CXXHash
+package import KafkaModel
+
+/// Computes ``RecordDigest``: XXH3-128 with seed 0 over a record's canonical encoding. All integers are
+/// little-endian:
+///
+/// | bytes | meaning |
+/// | --- | --- |
+/// | 8 | timestamp, ms since 1970 |
+/// | 4 | key length, -1 for null |
+/// | n | key |
+/// | 4 | value length, -1 for null |
+/// | n | value |
+/// | 4 | number of headers |
+/// | per header: 4 + n | name length, name |
+/// | per header: 4 + n | value length (-1 for null), value |
+///
+/// Lengths before bytes make the encoding injective: two records with equal encodings are equal.
+@safe package final class RecordHasher {
+  private var buffer: UnsafeMutableRawPointer
+  private var capacity: Int
+  private var used = 0
+
+  package init() {
+    capacity = 1 << 14
+    unsafe buffer = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 16)
+  }
+
+  deinit { unsafe buffer.deallocate() }
+
+  /// The digest of a consumed record.
+  package func digest(_ message: ConsumedMessage) -> RecordDigest {
+    used = 0
+    let pointer = unsafe message.pointer
+    appendInteger(unsafe rd_kafka_message_timestamp(pointer, nil))
+    unsafe appendField(pointer.pointee.key, pointer.pointee.key_len)
+    unsafe appendField(pointer.pointee.payload, pointer.pointee.len)
+    var list: OpaquePointer?
+    guard unsafe rd_kafka_message_headers(pointer, &list) == RD_KAFKA_RESP_ERR_NO_ERROR,
+      let list = unsafe list
+    else {
+      appendInteger(Int32(0))
+      return finish()
+    }
+    let count = unsafe rd_kafka_header_cnt(list)
+    appendInteger(Int32(count))
+    for index in 0..<count {
+      var name: UnsafePointer<CChar>?
+      var value: UnsafeRawPointer?
+      var size = 0
+      _ = unsafe rd_kafka_header_get_all(list, index, &name, &value, &size)
+      unsafe appendField(name.map { unsafe UnsafeRawPointer($0) }, name.map { unsafe strlen($0) } ?? 0)
+      unsafe appendField(value, size)
+    }
+    return finish()
+  }
+
+  /// The digest of a copied record: equal to that of the message it was copied from.
+  package func digest(_ record: Record) -> RecordDigest {
+    used = 0
+    appendInteger(record.timestamp)
+    appendBytes(record.key)
+    appendBytes(record.value)
+    appendInteger(Int32(record.headers.count))
+    for header in record.headers {
+      appendBytes(Array(header.name.utf8))
+      appendBytes(header.value)
+    }
+    return finish()
+  }
+
+  private func appendBytes(_ bytes: [UInt8]?) {
+    guard let bytes else { return appendInteger(Int32(-1)) }
+    unsafe bytes.withUnsafeBytes { unsafe appendField($0.baseAddress ?? UnsafeRawPointer(buffer), $0.count) }
+  }
+
+  private func appendField(_ start: UnsafeRawPointer?, _ count: Int) {
+    guard let start = unsafe start else { return appendInteger(Int32(-1)) }
+    appendInteger(Int32(count))
+    reserve(count)
+    unsafe buffer.advanced(by: used).copyMemory(from: start, byteCount: count)
+    used += count
+  }
+
+  private func appendInteger<Value: FixedWidthInteger>(_ value: Value) {
+    reserve(MemoryLayout<Value>.size)
+    unsafe buffer.storeBytes(of: value.littleEndian, toByteOffset: used, as: Value.self)
+    used += MemoryLayout<Value>.size
+  }
+
+  private func reserve(_ count: Int) {
+    guard used + count > capacity else { return }
+    capacity = max(capacity * 2, used + count)
+    let larger = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 16)
+    unsafe larger.copyMemory(from: buffer, byteCount: used)
+    unsafe buffer.deallocate()
+    unsafe buffer = larger
+  }
+
+  private func finish() -> RecordDigest {
+    let hash = unsafe ferry_xxh3_128(buffer, used)
+    return RecordDigest(low: hash.low, high: hash.high)
+  }
+}
