@@ -13,14 +13,18 @@ package actor Admin {
   let timeoutMilliseconds: Int32
   package nonisolated let cluster: String
 
-  /// - Parameter timeout: bounds each request; at least a second.
+  /// - Parameters:
+  ///   - timeout: bounds each request; at least a second.
+  ///   - readCommitted: whether the end of a log is its last stable offset or its high watermark.
   /// Throws: ``KafkaError`` - a property is wrong. Does not wait for the cluster.
-  package init(_ connection: ClusterConnection, timeout: Duration = .seconds(15)) throws(KafkaError) {
+  package init(
+    _ connection: ClusterConnection, timeout: Duration = .seconds(15), readCommitted: Bool = true
+  ) throws(KafkaError) {
     executor = PinnedExecutor(name: "admin-\(connection.name)")
     cluster = connection.name
     timeoutMilliseconds = Int32(max(1, timeout.components.seconds) * 1000)
     handle = try ClientHandle(
-      RD_KAFKA_PRODUCER, connection, properties: ["isolation.level": "read_committed"])
+      RD_KAFKA_PRODUCER, connection, properties: ["isolation.level": readCommitted ? "read_committed" : "read_uncommitted"])
   }
 
   isolated deinit { handle.destroy() }

@@ -44,6 +44,8 @@ package import KafkaModel
     unsafe pointer.pointee.len + pointer.pointee.key_len
   }
 
+  package var isTombstone: Bool { unsafe pointer.pointee.payload == nil }
+
   /// A copy of everything in the record.
   package func copy() -> Record {
     let message = unsafe pointer.pointee

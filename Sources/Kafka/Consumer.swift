@@ -58,6 +58,8 @@ package import KafkaModel
     unsafe batch.deallocate()
   }
 
+  package var cluster: String { handle.cluster }
+
   /// The index that ``ConsumedMessage/topicIndex`` gives for `topic`.
   package func index(of topic: String) throws(KafkaError) -> Int {
     if let known = indexes[topic] { return known }

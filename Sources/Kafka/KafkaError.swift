@@ -101,3 +101,10 @@ extension KafkaError: OperatorError {
     isConnectivity || isAuthentication ? "cluster-unreachable.md" : nil
   }
 }
+
+extension KafkaError {
+  /// An answer that did not come in time, noticed by Ferry itself.
+  package static func timedOut(_ operation: String, cluster: String) -> KafkaError {
+    KafkaError(RD_KAFKA_RESP_ERR__TIMED_OUT, operation: operation, cluster: cluster)
+  }
+}

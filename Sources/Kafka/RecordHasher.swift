@@ -70,6 +70,41 @@ package import KafkaModel
     return finish()
   }
 
+  /// Digests of a record's fields, to tell which of them differ.
+  package struct Parts: Hashable, Sendable {
+    package let key: RecordDigest
+    package let value: RecordDigest
+    package let headers: RecordDigest
+    package let timestamp: Int64
+  }
+
+  /// The record's digest and, from the same encoding, those of its fields.
+  package func digestAndParts(
+    _ message: ConsumedMessage
+  ) -> (digest: RecordDigest, parts: Parts) {
+    let whole = digest(message)
+    let timestamp = MemoryLayout<Int64>.size
+    let keyEnd = fieldEnd(from: timestamp)
+    let valueEnd = fieldEnd(from: keyEnd)
+    return (
+      whole,
+      Parts(
+        key: hash(timestamp..<keyEnd), value: hash(keyEnd..<valueEnd),
+        headers: hash(valueEnd..<used), timestamp: unsafe buffer.loadUnaligned(as: Int64.self))
+    )
+  }
+
+  private func fieldEnd(from start: Int) -> Int {
+    let length = unsafe Int(
+      Int32(littleEndian: buffer.loadUnaligned(fromByteOffset: start, as: Int32.self)))
+    return start + MemoryLayout<Int32>.size + max(0, length)
+  }
+
+  private func hash(_ range: Range<Int>) -> RecordDigest {
+    let hash = unsafe ferry_xxh3_128(buffer.advanced(by: range.lowerBound), range.count)
+    return RecordDigest(low: hash.low, high: hash.high)
+  }
+
   private func appendBytes(_ bytes: [UInt8]?) {
     guard let bytes else { return appendInteger(Int32(-1)) }
     unsafe bytes.withUnsafeBytes { unsafe appendField($0.baseAddress ?? UnsafeRawPointer(buffer), $0.count) }
@@ -98,8 +133,5 @@ package import KafkaModel
     unsafe buffer = larger
   }
 
-  private func finish() -> RecordDigest {
-    let hash = unsafe ferry_xxh3_128(buffer, used)
-    return RecordDigest(low: hash.low, high: hash.high)
-  }
+  private func finish() -> RecordDigest { hash(0..<used) }
 }

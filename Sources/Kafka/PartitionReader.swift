@@ -1,0 +1,97 @@
+package import KafkaModel
+
+/// Reads stretches of partitions on a thread of its own, one stretch at a time.
+package actor PartitionReader {
+  nonisolated let executor: PinnedExecutor
+  package nonisolated var unownedExecutor: UnownedSerialExecutor {
+    unsafe executor.asUnownedSerialExecutor()
+  }
+
+  private let consumer: Consumer
+  private let hasher = RecordHasher()
+
+  /// A record's place and digest.
+  package struct Digested: Hashable, Sendable {
+    package let offset: Offset
+    package let digest: RecordDigest
+  }
+
+  /// Throws: ``KafkaError`` - a property is wrong.
+  package init(_ connection: ClusterConnection) throws(KafkaError) {
+    executor = PinnedExecutor(name: "read-\(connection.name)")
+    consumer = try Consumer(connection)
+  }
+
+  isolated deinit { consumer.close() }
+
+  /// Reads up to `limit` records from `start` on, none at or behind `end`, and stops at the end of what
+  /// can be read.
+  ///
+  /// - Parameter silence: how long the cluster may say nothing before this gives up.
+  /// Throws: ``KafkaError`` - the partition cannot be read; code `_TIMED_OUT` after `silence`.
+  package func digests(
+    of partition: TopicPartition, from start: Offset, limit: Int = .max, before end: Offset? = nil,
+    silence: Duration = .seconds(30)
+  ) throws(KafkaError) -> [Digested] {
+    var found: [Digested] = []
+    try read(partition, from: start, limit: limit, before: end, silence: silence) { message in
+      found.append(Digested(offset: message.offset, digest: hasher.digest(message)))
+    }
+    return found
+  }
+
+  /// As ``digests(of:from:limit:before:silence:)``, with whole records.
+  package func records(
+    of partition: TopicPartition, from start: Offset, limit: Int = .max, before end: Offset? = nil,
+    silence: Duration = .seconds(30)
+  ) throws(KafkaError) -> [(offset: Offset, record: Record)] {
+    var found: [(offset: Offset, record: Record)] = []
+    try read(partition, from: start, limit: limit, before: end, silence: silence) { message in
+      found.append((message.offset, message.copy()))
+    }
+    return found
+  }
+
+  private func read(
+    _ partition: TopicPartition, from start: Offset, limit: Int, before end: Offset?,
+    silence: Duration, _ body: (ConsumedMessage) -> Void
+  ) throws(KafkaError) {
+    if let end, start >= end { return }
+    let topic = try consumer.index(of: partition.topic)
+    try consumer.start(partition, at: .offset(start))
+    defer { consumer.stop(partition) }
+    var taken = 0
+    var finished = limit == 0
+    var failure: KafkaError?
+    var lastHeard = ContinuousClock.now
+    while !finished, failure == nil {
+      let count = try consumer.consume(timeoutMilliseconds: 50) { message in
+        // Another stretch's leftovers may still be queued.
+        guard message.topicIndex == topic, message.partition == partition.partition, !finished
+        else { return .free }
+        switch message.kind {
+        case .record:
+          if message.offset < start { break }
+          if let end, message.offset >= end {
+            finished = true
+            break
+          }
+          body(message)
+          taken += 1
+          if taken == limit { finished = true }
+        case .endOfPartition:
+          finished = message.offset >= start
+        case .failure:
+          let error = consumer.error(of: message, reading: partition)
+          if !error.isRetriable { failure = error }
+        }
+        return .free
+      }
+      if count > 0 { lastHeard = .now }
+      if ContinuousClock.now - lastHeard > silence {
+        failure = .timedOut("read \(partition) from offset \(start)", cluster: consumer.cluster)
+      }
+    }
+    if let failure { throw failure }
+  }
+}

@@ -1,0 +1,30 @@
+package import KafkaModel
+internal import Synchronization
+
+/// How far one partition's mirror is.
+package struct PartitionProgress: Hashable, Sendable {
+  /// Every readable record of the origin before this offset has been stored on the destination.
+  package var position: Offset
+  /// Records and bytes stored since the mirror was started.
+  package var records: Int64 = 0
+  package var bytes: Int64 = 0
+  /// The reader has met the end of what can be read, at `position`.
+  package var isAtEnd = false
+  package var fault: MirrorFault?
+
+  package init(position: Offset) { self.position = position }
+}
+
+/// The latest progress of all partitions of a mirror, keyed by the name on the source. Written by
+/// lanes, read by anyone.
+package final class MirrorProgress: Sendable {
+  private let state = Mutex<[TopicPartition: PartitionProgress]>([:])
+
+  package init() {}
+
+  package var all: [TopicPartition: PartitionProgress] { state.withLock { $0 } }
+
+  package func update(_ changes: [TopicPartition: PartitionProgress]) {
+    state.withLock { $0.merge(changes) { _, new in new } }
+  }
+}

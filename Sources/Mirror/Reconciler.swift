@@ -1,0 +1,201 @@
+package import Kafka
+package import KafkaModel
+internal import Logging
+
+/// Finds out, after any stop, what the destination really holds, and brings the map up to it. Only then
+/// may a mirror write.
+///
+/// The map's end says where the destination should end. Records behind it are ours if they equal, in
+/// order, the origin's next ones; then the map is extended. If not, somebody else wrote.
+package struct Reconciler: Sendable {
+  private let direction: Direction
+  private let origin: ClusterConnection
+  private let destination: ClusterConnection
+  private let originReader: PartitionReader
+  private let destinationReader: PartitionReader
+  private let originAdmin: Admin
+  private let destinationAdmin: Admin
+  private let store: any MapStore
+
+  /// What reconciliation found of one partition.
+  package struct Outcome: Sendable {
+    package let state: MirrorState
+    /// Records on the destination that the map did not know yet.
+    package let adopted: Int
+    /// Records that the destination had lost and that will be copied again.
+    package let lost: Int64
+    package let fault: MirrorFault?
+  }
+
+  package init(
+    direction: Direction, origin: ClusterConnection, destination: ClusterConnection,
+    store: any MapStore
+  ) throws(KafkaError) {
+    self.direction = direction
+    self.origin = origin
+    self.destination = destination
+    self.store = store
+    originReader = try PartitionReader(origin)
+    destinationReader = try PartitionReader(destination)
+    originAdmin = try Admin(origin)
+    destinationAdmin = try Admin(destination, readCommitted: false)
+  }
+
+  /// Reconciles all partitions. The destination's ends have to stand still for `stillness` first: a
+  /// killed predecessor's last requests may still be under way.
+  package func reconcile(
+    _ sources: [TopicPartition], stillness: Duration
+  ) async throws -> [Outcome] {
+    var states: [MirrorState] = []
+    for source in sources { states.append(try await store.state(of: source, direction)) }
+    let destinations = states.map { $0.partition(on: direction.destination) }
+    let origins = states.map { $0.partition(on: direction.origin) }
+    let destinationEnds = try await stillEnds(of: destinations, stillness)
+    let originBounds = try await originAdmin.bounds(of: origins)
+    var outcomes: [Outcome] = []
+    for state in states {
+      outcomes.append(
+        try await reconcile(
+          state, end: destinationEnds[state.partition(on: direction.destination)]!,
+          bounds: originBounds[state.partition(on: direction.origin)]!))
+    }
+    return outcomes
+  }
+
+  private func stillEnds(
+    of partitions: [TopicPartition], _ stillness: Duration
+  ) async throws -> [TopicPartition: Offset] {
+    var ends = try await destinationAdmin.offsets(.end, of: partitions)
+    while true {
+      try await Task.sleep(for: stillness)
+      let later = try await destinationAdmin.offsets(.end, of: partitions)
+      if later == ends { return ends }
+      ends = later
+    }
+  }
+
+  private func reconcile(
+    _ state: MirrorState, end: Offset, bounds: LogBounds
+  ) async throws -> Outcome {
+    var state = state
+    let originPartition = state.partition(on: direction.origin)
+    func stopped(_ fault: MirrorFault) -> Outcome {
+      Outcome(state: state, adopted: 0, lost: 0, fault: fault)
+    }
+
+    // The records before this position were read once; they must not have been cut off since.
+    if bounds.end < state.position, let mirrored = state.mapEnds[direction.origin],
+      bounds.end < mirrored
+    {
+      return stopped(.originChanged(origin: originPartition, at: bounds.end))
+    }
+    if bounds.start > state.position {
+      return stopped(
+        .retentionGap(origin: originPartition, from: state.position, to: bounds.start))
+    }
+
+    var lost: Int64 = 0
+    let expected = state.expectedEnd(direction)
+    if end < expected {
+      let destination = state.partition(on: direction.destination)
+      guard let recovered = try await forgetLostTail(state, end: end, bounds: bounds) else {
+        return stopped(
+          .destinationTruncated(destination: destination, end: end, expected: expected))
+      }
+      lost = expected - end
+      state = recovered
+    }
+    if let fault = try await checkLastRecord(state, bounds) { return stopped(fault) }
+    guard end > state.expectedEnd(direction) else {
+      return Outcome(state: state, adopted: 0, lost: lost, fault: nil)
+    }
+    return try await adopt(state, end: end)
+  }
+
+  /// The last mirrored record must still stand on the origin, unless retention or compaction took it.
+  private func checkLastRecord(
+    _ state: MirrorState, _ bounds: LogBounds
+  ) async throws -> MirrorFault? {
+    guard let digest = state.lastDigest, let mapEnd = state.mapEnds[direction.origin] else {
+      return nil
+    }
+    let last = Offset(mapEnd.rawValue - 1)
+    guard bounds.start <= last else { return nil }
+    let partition = state.partition(on: direction.origin)
+    let found = try await originReader.digests(of: partition, from: last, limit: 1, before: mapEnd)
+    guard let record = found.first else { return nil }
+    return record.digest == digest ? nil : .originChanged(origin: partition, at: last)
+  }
+
+  /// The destination holds more than the map knows: ours, if equal to the origin's next records.
+  private func adopt(_ state: MirrorState, end: Offset) async throws -> Outcome {
+    let from = state.partition(on: direction.origin)
+    let to = state.partition(on: direction.destination)
+    let expected = state.expectedEnd(direction)
+    let written = try await destinationReader.digests(of: to, from: expected, before: end)
+    let read = try await originReader.digests(
+      of: from, from: state.position, limit: written.count)
+    var state = state
+    var segments: [OffsetSegment] = []
+    var fault: MirrorFault?
+    for (index, record) in written.enumerated() {
+      guard index < read.count, read[index].digest == record.digest,
+        record.offset == expected + Int64(index)
+      else {
+        fault = .foreignWrite(destination: to, at: record.offset)
+        break
+      }
+      segments.append(
+        direction == .forward
+          ? OffsetSegment(
+            sourceStart: read[index].offset, targetStart: record.offset, count: 1)
+          : OffsetSegment(
+            sourceStart: record.offset, targetStart: read[index].offset, count: 1))
+      state.lastDigest = record.digest
+      state.position = read[index].offset + 1
+    }
+    if fault == nil, expected + Int64(written.count) < end {
+      // Positions without a readable record, which this mirror never leaves behind.
+      fault = .foreignWrite(destination: to, at: expected + Int64(written.count))
+    }
+    if let last = segments.last {
+      state.mapEnds = [.source: last.sourceEnd, .target: last.targetEnd]
+      try await store.append([
+        MirrorCheckpoint(
+          source: state.source, direction: direction, segments: segments,
+          lastDigest: state.lastDigest, position: state.position)
+      ])
+    }
+    return Outcome(state: state, adopted: segments.count, lost: 0, fault: fault)
+  }
+
+  /// The destination lost its tail. What this direction wrote there can be copied again, exactly, if
+  /// the origin still has it; the map then forgets those pairs.
+  ///
+  /// Returns: `nil` where it cannot.
+  private func forgetLostTail(
+    _ state: MirrorState, end: Offset, bounds: LogBounds
+  ) async throws -> MirrorState? {
+    guard end >= state.destinationBase else { return nil }
+    var map = try await store.map(of: state.source)
+    guard
+      let first = map.pairs(
+        in: end..<state.expectedEnd(direction), on: direction.destination
+      ).first
+    else { return nil }
+    let position = first.start(on: direction.origin)
+    guard bounds.start <= position else { return nil }
+    map.truncate(to: end, on: direction.destination)
+    var digest: RecordDigest?
+    if let mapEnd = map.end(on: direction.origin) {
+      let last = Offset(mapEnd.rawValue - 1)
+      digest = try await originReader.digests(
+        of: state.partition(on: direction.origin), from: last, limit: 1, before: mapEnd
+      ).first?.digest
+    }
+    try await store.truncate(
+      state.source, to: end, on: direction.destination, lastDigest: digest, position: position,
+      direction)
+    return try await store.state(of: state.source, direction)
+  }
+}

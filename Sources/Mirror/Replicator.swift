@@ -1,0 +1,117 @@
+package import Kafka
+package import KafkaModel
+package import Logging
+
+/// Mirrors a set of partitions in one direction: reconciles, runs lanes, and starts over from
+/// reconciliation when a lane ends with an error.
+package actor Replicator {
+  private let direction: Direction
+  private let origin: ClusterConnection
+  private let destination: ClusterConnection
+  private let store: any MapStore
+  private let laneCount: Int
+  private let limits: LaneLimits
+  private let logger: Logger
+  private var lanes: [Lane] = []
+  private var stopping = false
+
+  package nonisolated let throttle: Throttle
+  package nonisolated let progress = MirrorProgress()
+
+  package init(
+    direction: Direction, origin: ClusterConnection, destination: ClusterConnection,
+    store: any MapStore, throttle: Throttle, laneCount: Int, limits: LaneLimits = LaneLimits(),
+    logger: Logger
+  ) {
+    self.direction = direction
+    self.origin = origin
+    self.destination = destination
+    self.store = store
+    self.throttle = throttle
+    self.laneCount = max(1, laneCount)
+    self.limits = limits
+    self.logger = logger
+  }
+
+  /// Mirrors until ``stop()`` or cancellation. Errors of the clusters are retried, with a pause, for as
+  /// long as it takes; a partition's fault stops that partition and is told in ``progress``.
+  ///
+  /// Throws: the store's error.
+  package func run(_ sources: [TopicPartition]) async throws {
+    var pause = Duration.milliseconds(200)
+    while !stopping, !Task.isCancelled {
+      do {
+        try await runOnce(sources)
+        return
+      } catch let error as KafkaError {
+        logger.notice("\(direction.rawValue) mirror starts over: \(error.summary)")
+        try? await Task.sleep(for: pause)
+        pause = min(pause * 2, .seconds(5))
+      }
+    }
+  }
+
+  /// Ends ``run(_:)`` after what is in flight has been stored.
+  package func stop() async {
+    stopping = true
+    for lane in lanes { await lane.stop() }
+  }
+
+  private func runOnce(_ sources: [TopicPartition]) async throws {
+    let reconciler = try Reconciler(
+      direction: direction, origin: origin, destination: destination, store: store)
+    let outcomes = try await reconciler.reconcile(sources, stillness: .milliseconds(300))
+    var healthy: [MirrorState] = []
+    var told: [TopicPartition: PartitionProgress] = [:]
+    for outcome in outcomes {
+      var progress = PartitionProgress(position: outcome.state.position)
+      if let fault = outcome.fault {
+        logger.error("\(fault.summary)")
+        progress.fault = fault
+      } else {
+        healthy.append(outcome.state)
+      }
+      if outcome.adopted > 0 {
+        logger.info(
+          "\(outcome.state.source): \(outcome.adopted) records stood on the \(direction.destination.rawValue) already and equal the \(direction.origin.rawValue)'s"
+        )
+      }
+      if outcome.lost > 0 {
+        logger.warning(
+          "\(outcome.state.source): the \(direction.destination.rawValue) lost its last \(outcome.lost) records; they are copied again"
+        )
+      }
+      told[outcome.state.source] = progress
+    }
+    progress.update(told)
+    guard !stopping, !Task.isCancelled else { return }
+    try await runLanes(healthy)
+  }
+
+  private func runLanes(_ states: [MirrorState]) async throws {
+    let count = min(laneCount, max(1, states.count))
+    var shares: [[MirrorState]] = Array(repeating: [], count: count)
+    for (index, state) in states.enumerated() { shares[index % count].append(state) }
+    var limits = limits
+    limits.bytes /= count
+    lanes = []
+    for (index, share) in shares.enumerated() {
+      lanes.append(
+        try Lane(
+          direction: direction, origin: origin, destination: destination, partitions: share,
+          store: store, throttle: throttle, progress: progress, limits: limits,
+          name: "\(direction.rawValue)-\(index)"))
+    }
+    defer { lanes = [] }
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for lane in lanes { group.addTask { try await lane.run() } }
+      do {
+        try await group.waitForAll()
+      } catch {
+        // One lane's end ends them all: the next start reconciles every partition.
+        for lane in lanes { await lane.stop() }
+        throw error
+      }
+    }
+  }
+}

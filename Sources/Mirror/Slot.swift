@@ -1,0 +1,140 @@
+internal import Kafka
+internal import KafkaModel
+
+/// Bounds of one lane.
+package struct LaneLimits: Hashable, Sendable {
+  /// Records read and not yet stored, at most.
+  package var records = 50_000
+  /// Bytes read and not yet stored, at most.
+  package var bytes = 256 << 20
+  package var checkpointInterval = Duration.milliseconds(200)
+
+  package init() {}
+}
+
+/// A record that was handed to the producer and not reported on.
+struct InFlight {
+  let offset: Offset
+  let digest: RecordDigest
+  let bytes: Int
+}
+
+/// One partition's state in its lane.
+struct Slot {
+  let source: TopicPartition
+  let origin: TopicPartition
+  let destination: TopicPartition
+  let producerTopic: Int
+  /// The next offset to read.
+  var position: Offset
+  /// Where the next record has to land.
+  var expected: Offset
+  var inFlight = FIFO<InFlight>()
+  var newSegments: [OffsetSegment] = []
+  var lastDigest: RecordDigest?
+  var records: Int64 = 0
+  var bytes: Int64 = 0
+  var isAtEnd = false
+  /// There is something to checkpoint.
+  var isDirty = false
+  private(set) var fault: MirrorFault?
+  /// Where reading has to begin again after the fault.
+  private var faultPosition: Offset?
+  var isStopped = false
+
+  init(_ state: MirrorState, _ direction: Direction, producerTopic: Int) {
+    source = state.source
+    origin = state.partition(on: direction.origin)
+    destination = state.partition(on: direction.destination)
+    self.producerTopic = producerTopic
+    position = state.position
+    expected = state.expectedEnd(direction)
+    lastDigest = state.lastDigest
+  }
+
+  /// Everything before this offset is stored.
+  var storedPosition: Offset { faultPosition ?? inFlight.first?.offset ?? position }
+
+  /// Stops the partition. What is in flight stays out of the map: reconciliation judges it.
+  ///
+  /// - Parameter offset: the first record in doubt; by default the first in flight.
+  mutating func fail(_ fault: MirrorFault, at offset: Offset? = nil) {
+    faultPosition = offset ?? storedPosition
+    self.fault = fault
+    isDirty = true
+  }
+
+  var progress: PartitionProgress {
+    var progress = PartitionProgress(position: storedPosition)
+    progress.records = records
+    progress.bytes = bytes
+    progress.isAtEnd = isAtEnd && inFlight.isEmpty
+    progress.fault = fault
+    return progress
+  }
+
+  mutating func deliver(_ delivery: Producer.Delivery, _ direction: Direction) {
+    guard let sent = inFlight.popFirst() else { return }
+    guard fault == nil else { return }
+    if let error = delivery.error {
+      fail(.refused(origin: origin, at: sent.offset, reason: error.reason), at: sent.offset)
+      return
+    }
+    guard delivery.offset == expected else {
+      fail(.foreignWrite(destination: destination, at: expected), at: sent.offset)
+      return
+    }
+    let pair =
+      direction == .forward
+      ? OffsetSegment(sourceStart: sent.offset, targetStart: expected, count: 1)
+      : OffsetSegment(sourceStart: expected, targetStart: sent.offset, count: 1)
+    if let last = newSegments.last, last.sourceEnd == pair.sourceStart,
+      last.targetEnd == pair.targetStart
+    {
+      newSegments[newSegments.count - 1].count += 1
+    } else {
+      newSegments.append(pair)
+    }
+    expected = expected + 1
+    lastDigest = sent.digest
+    records += 1
+    bytes += Int64(sent.bytes)
+    isDirty = true
+  }
+
+  mutating func takeCheckpoint(_ direction: Direction) -> MirrorCheckpoint {
+    defer {
+      newSegments.removeAll()
+      isDirty = false
+    }
+    return MirrorCheckpoint(
+      source: source, direction: direction, segments: newSegments, lastDigest: lastDigest,
+      position: storedPosition)
+  }
+}
+
+/// First in, first out, without moving elements on every removal.
+struct FIFO<Element> {
+  private var elements: [Element] = []
+  private var head = 0
+
+  var isEmpty: Bool { head == elements.count }
+  var first: Element? { isEmpty ? nil : elements[head] }
+
+  mutating func append(_ element: Element) { elements.append(element) }
+
+  mutating func popFirst() -> Element? {
+    guard !isEmpty else { return nil }
+    defer {
+      head += 1
+      if head == elements.count {
+        elements.removeAll(keepingCapacity: true)
+        head = 0
+      } else if head > 4096, head * 2 > elements.count {
+        elements.removeFirst(head)
+        head = 0
+      }
+    }
+    return elements[head]
+  }
+}

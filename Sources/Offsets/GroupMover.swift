@@ -1,0 +1,100 @@
+package import Kafka
+package import KafkaModel
+
+/// Why a group's offsets could not be carried over. Nothing was lost: commits stand where they stood.
+package enum GroupError: Error, Hashable, Sendable {
+  /// Clients are still in the group.
+  case active(group: String, cluster: String, members: [String])
+  case uncommitted(group: String, partitions: [TopicPartition])
+  /// What was read back differs from what was written.
+  case notKept(group: String, partition: TopicPartition, written: Offset, read: Offset?)
+  /// The group's commits changed after they were read: a client still commits.
+  case moved(group: String, partition: TopicPartition)
+}
+
+extension GroupError: OperatorError {
+  package var summary: String {
+    switch self {
+    case .active(let group, let cluster, let members):
+      "group \(group) still has members on the \(cluster) cluster: \(members.joined(separator: ", "))"
+    case .uncommitted(let group, let partitions):
+      "group \(group) has no commit for \(partitions.map(\.description).joined(separator: ", ")), though it reads the topic"
+    case .notKept(let group, let partition, let written, let read):
+      "group \(group): wrote offset \(written) for \(partition), but read back \(read?.description ?? "none")"
+    case .moved(let group, let partition):
+      "group \(group) committed \(partition) again after its final commits were read: a client still runs"
+    }
+  }
+
+  package var hint: String {
+    switch self {
+    case .active: "stop the named clients, or mend the group's `pause:` hook, then try again"
+    case .uncommitted: "set `missingCommit: earliest` or `latest` for the group, or let it commit"
+    case .notKept, .moved: "find out who else writes this group's offsets, stop it, then try again"
+    }
+  }
+
+  package var runbook: String? { "group-not-empty.md" }
+}
+
+/// Carries groups' commits from one cluster to the other.
+package struct GroupMover: Sendable {
+  private let origin: Admin
+  private let destination: Admin
+  private let direction: Direction
+
+  package init(origin: Admin, destination: Admin, direction: Direction) {
+    self.origin = origin
+    self.destination = destination
+    self.direction = direction
+  }
+
+  /// Waits until no client is in the group on the origin.
+  ///
+  /// Throws: ``GroupError/active(group:cluster:members:)`` - after `patience`; or ``KafkaError``.
+  package func awaitVacant(_ group: String, patience: Duration) async throws {
+    let deadline = ContinuousClock.now + patience
+    while true {
+      let description = try await origin.describeGroup(group)
+      if description.isVacant { return }
+      guard ContinuousClock.now < deadline else {
+        throw GroupError.active(
+          group: group, cluster: origin.cluster,
+          members: description.members.map { "\($0.clientID) at \($0.host)" })
+      }
+      try await Task.sleep(for: .milliseconds(100))
+    }
+  }
+
+  /// Reads the group's final commits, translates, writes and reads back. The group has to be vacant.
+  ///
+  /// Throws: ``GroupError``, ``KafkaError``.
+  package func move(
+    _ group: String, partitions: [TranslationSource], policy: MissingCommitPolicy
+  ) async throws -> GroupTranslation {
+    let commits = try await origin.committedOffsets(of: group)
+    let translation = GroupTranslation(
+      group: group, commits: commits, partitions: partitions, policy: policy,
+      direction: direction)
+    guard translation.uncommitted.isEmpty else {
+      throw GroupError.uncommitted(group: group, partitions: translation.uncommitted)
+    }
+    var wanted: [TopicPartition: Offset] = [:]
+    for partition in partitions {
+      guard let offset = translation.offsets[partition.source] else { continue }
+      wanted[partition.partition(on: direction.destination)] = offset.destination
+    }
+    try await destination.setCommittedOffsets(wanted, of: group)
+    let kept = try await destination.committedOffsets(of: group)
+    for (partition, offset) in wanted.sorted(by: { $0.key < $1.key }) where kept[partition] != offset {
+      throw GroupError.notKept(
+        group: group, partition: partition, written: offset, read: kept[partition])
+    }
+    // A client that outlived its pause could have committed meanwhile.
+    let again = try await origin.committedOffsets(of: group)
+    if let moved = again.first(where: { commits[$0.key] != $0.value }) {
+      throw GroupError.moved(group: group, partition: moved.key)
+    }
+    return translation
+  }
+}

@@ -1,0 +1,89 @@
+package import KafkaModel
+
+/// What a group does with a partition that it has no commit for, although it has commits elsewhere in
+/// that topic.
+package enum MissingCommitPolicy: String, Hashable, Sendable, Codable {
+  case error
+  case earliest
+  case latest
+}
+
+/// Everything that translation needs to know of one partition.
+package struct TranslationSource: Sendable {
+  package let map: OffsetMap
+  package let source: TopicPartition
+  package let target: TopicPartition
+  /// Where the destination's next mirrored record will stand.
+  package let destinationEnd: Offset
+  /// The destination's log start.
+  package let destinationStart: Offset
+
+  package init(
+    map: OffsetMap, source: TopicPartition, target: TopicPartition, destinationStart: Offset,
+    destinationEnd: Offset
+  ) {
+    self.map = map
+    self.source = source
+    self.target = target
+    self.destinationStart = destinationStart
+    self.destinationEnd = destinationEnd
+  }
+
+  package func partition(on role: ClusterRole) -> TopicPartition {
+    role == .source ? source : target
+  }
+
+  /// The offset that continues, on the destination, exactly where `committed` would on the origin: that
+  /// of the first mirrored record at or after it, or the next mirrored position where there is none.
+  package func translate(_ committed: Offset, _ direction: Direction) -> Offset {
+    map.translate(committed, from: direction.origin) ?? destinationEnd
+  }
+}
+
+/// A group's commits on one cluster, translated to the other.
+package struct GroupTranslation: Hashable, Sendable {
+  package let group: String
+  /// By the partition's name on the source cluster: committed offset and its translation.
+  package let offsets: [TopicPartition: TranslatedOffset]
+  /// Partitions without a commit, in topics that the group reads, that the policy does not allow.
+  package let uncommitted: [TopicPartition]
+
+  package struct TranslatedOffset: Hashable, Sendable {
+    /// `nil` where the policy chose.
+    package let origin: Offset?
+    package let destination: Offset
+  }
+
+  /// Translates all that `commits` says of `partitions`.
+  ///
+  /// - Parameter commits: by the partition's name on the direction's origin.
+  package init(
+    group: String, commits: [TopicPartition: Offset], partitions: [TranslationSource],
+    policy: MissingCommitPolicy, direction: Direction
+  ) {
+    self.group = group
+    let topics = Set(commits.keys.map(\.topic))
+    var offsets: [TopicPartition: TranslatedOffset] = [:]
+    var uncommitted: [TopicPartition] = []
+    for partition in partitions {
+      let origin = partition.partition(on: direction.origin)
+      guard topics.contains(origin.topic) else { continue }
+      if let commit = commits[origin] {
+        offsets[partition.source] = TranslatedOffset(
+          origin: commit, destination: partition.translate(commit, direction))
+        continue
+      }
+      switch policy {
+      case .error: uncommitted.append(origin)
+      case .earliest:
+        offsets[partition.source] = TranslatedOffset(
+          origin: nil, destination: partition.destinationStart)
+      case .latest:
+        offsets[partition.source] = TranslatedOffset(
+          origin: nil, destination: partition.destinationEnd)
+      }
+    }
+    self.offsets = offsets
+    self.uncommitted = uncommitted.sorted()
+  }
+}

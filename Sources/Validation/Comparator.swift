@@ -1,0 +1,173 @@
+package import Kafka
+internal import KafkaModel
+
+/// Reads both sides independently and pairs their records. One range at a time, on a thread of its own.
+package actor Comparator {
+  nonisolated let executor: PinnedExecutor
+  package nonisolated var unownedExecutor: UnownedSerialExecutor {
+    unsafe executor.asUnownedSerialExecutor()
+  }
+
+  private let source: Consumer
+  private let target: Consumer
+  private let hasher = RecordHasher()
+
+  /// Throws: ``KafkaError`` - a property is wrong.
+  package init(source: ClusterConnection, target: ClusterConnection) throws(KafkaError) {
+    executor = PinnedExecutor(name: "validate")
+    self.source = try Consumer(source)
+    self.target = try Consumer(target)
+  }
+
+  isolated deinit {
+    source.close()
+    target.close()
+  }
+
+  /// Compares one range.
+  ///
+  /// - Parameter onProgress: told how many more source records were read.
+  /// Throws: ``KafkaError`` - a side cannot be read; `CancellationError`.
+  package func compare(
+    _ range: ComparisonRange, onProgress: @Sendable (Int64) -> Void = { _ in }
+  ) async throws -> Verdict {
+    let left = try RecordStream(source, range.source, range.sourceRange, hasher)
+    let right = try RecordStream(target, range.target, range.targetRange, hasher)
+    defer {
+      left.close()
+      right.close()
+    }
+    var verdict = Verdict(source: range.source, target: range.target)
+    if range.isCompacted {
+      try compareLatest(left, right, &verdict)
+    } else {
+      try await comparePairs(left, right, range.map, &verdict, onProgress)
+    }
+    return verdict
+  }
+
+  /// Walks both sides at once. A record without its counterpart is remembered, since one that turns up
+  /// elsewhere was reordered rather than lost.
+  private func comparePairs(
+    _ left: RecordStream, _ right: RecordStream, _ map: OffsetMap?, _ verdict: inout Verdict,
+    _ onProgress: @Sendable (Int64) -> Void
+  ) async throws {
+    var unpairedLeft: [RecordStream.Element] = []
+    var unpairedRight: [RecordStream.Element] = []
+    while let record = try left.peek() {
+      left.advance()
+      verdict.records += 1
+      if verdict.records % 4096 == 0 {
+        onProgress(4096)
+        try Task.checkCancellation()
+        await Task.yield()
+      }
+      if let map {
+        guard map.contains(record.offset, on: .source),
+          let expected = map.translate(record.offset, from: .source)
+        else {
+          unpairedLeft.append(record)
+          continue
+        }
+        while let other = try right.peek(), other.offset < expected {
+          unpairedRight.append(other)
+          right.advance()
+        }
+        guard let other = try right.peek(), other.offset == expected else {
+          unpairedLeft.append(record)
+          continue
+        }
+        right.advance()
+        if other != record {
+          unpairedLeft.append(record)
+          unpairedRight.append(other)
+        }
+      } else {
+        // By order: skip what only one side has, as far as a window shows it.
+        if let skipped = try right.distance(to: record, within: 1000) {
+          for _ in 0..<skipped {
+            if let other = try right.peek() { unpairedRight.append(other) }
+            right.advance()
+          }
+          right.advance()
+        } else {
+          unpairedLeft.append(record)
+        }
+      }
+    }
+    while let other = try right.peek() {
+      unpairedRight.append(other)
+      right.advance()
+    }
+    onProgress(verdict.records % 4096)
+    report(unpairedLeft, unpairedRight, map, &verdict)
+  }
+
+  private func report(
+    _ left: [RecordStream.Element], _ right: [RecordStream.Element], _ map: OffsetMap?,
+    _ verdict: inout Verdict
+  ) {
+    var strays: [RecordDigest: [RecordStream.Element]] = [:]
+    for element in right.reversed() { strays[element.digest, default: []].append(element) }
+    var matched: Set<Offset> = []
+    var missing: [RecordStream.Element] = []
+    for element in left {
+      if let other = strays[element.digest]?.popLast() {
+        matched.insert(other.offset)
+        verdict.add(.reordered(source: element.offset, target: other.offset))
+      } else {
+        missing.append(element)
+      }
+    }
+    var extra = Dictionary(
+      uniqueKeysWithValues: right.filter { !matched.contains($0.offset) }.map { ($0.offset, $0) })
+    for element in missing {
+      if let expected = map?.translate(element.offset, from: .source),
+        let other = extra.removeValue(forKey: expected)
+      {
+        verdict.add(
+          .altered(
+            source: element.offset, target: expected, fields: element.fieldsDiffering(from: other)))
+      } else {
+        verdict.add(.missing(source: element.offset))
+      }
+    }
+    for offset in extra.keys.sorted() { verdict.add(.extra(target: offset)) }
+  }
+
+  private func compareLatest(
+    _ left: RecordStream, _ right: RecordStream, _ verdict: inout Verdict
+  ) throws {
+    let ours = try latest(left)
+    let theirs = try latest(right)
+    verdict.records = left.count
+    for (key, element) in ours.sorted(by: { $0.value.offset < $1.value.offset }) {
+      if let other = theirs[key] {
+        if other != element {
+          verdict.add(
+            .altered(
+              source: element.offset, target: other.offset,
+              fields: element.fieldsDiffering(from: other)))
+        }
+      } else if !element.isTombstone {
+        // A side may drop a tombstone before the other does (`delete.retention.ms`).
+        verdict.add(.missing(source: element.offset))
+      }
+    }
+    for (key, element) in theirs.sorted(by: { $0.value.offset < $1.value.offset })
+    where ours[key] == nil && !element.isTombstone {
+      verdict.add(.extra(target: element.offset))
+    }
+  }
+
+  private func latest(
+    _ stream: RecordStream
+  ) throws -> [RecordDigest: RecordStream.Element] {
+    var found: [RecordDigest: RecordStream.Element] = [:]
+    while let element = try stream.peek() {
+      stream.advance()
+      found[element.parts.key] = element
+    }
+    return found
+  }
+}
