@@ -1,0 +1,211 @@
+internal import Cutover
+internal import Foundation
+internal import Journal
+internal import KafkaModel
+internal import Synchronization
+
+/// What the engine writes to the journal and how it reads it back: events as JSON, folded into stage
+/// machines, approvals and the ends at which mirrors were armed.
+final class Ledger: Sendable {
+  let journal: MigrationJournal
+  let lease: Lease
+  private let folded: Mutex<Folded>
+
+  init(_ journal: MigrationJournal, lease: Lease) throws {
+    self.journal = journal
+    self.lease = lease
+    folded = Mutex(try Folded(journal))
+  }
+
+  func machine(of stage: String) -> CutoverMachine {
+    folded.withLock { $0.machines[stage] ?? CutoverMachine() }
+  }
+
+  /// Names of the people who approved the stage's current attempt.
+  func approvals(of stage: String) -> Set<String> {
+    folded.withLock { $0.approvals[stage] ?? [] }
+  }
+
+  func isAcknowledged(_ hookID: String) -> Bool {
+    folded.withLock { $0.acknowledged.contains(hookID) }
+  }
+
+  /// Where the destinations' logs ended when `direction` was armed in this attempt of the stage.
+  func armed(_ stage: String, _ direction: Direction, attempt: Int) -> Armed? {
+    folded.withLock { $0.armed["\(stage)/\(attempt)/\(direction.rawValue)"] }
+  }
+
+  func armedPositions(_ direction: Direction) -> [TopicPartition: Offset] {
+    folded.withLock { $0.positions[direction] ?? [:] }
+  }
+
+  func lastBases(_ direction: Direction) -> [TopicPartition: Offset] {
+    folded.withLock { $0.bases[direction] ?? [:] }
+  }
+
+  func evidence(of stage: String, _ step: Step) -> Evidence? {
+    folded.withLock { $0.evidence["\(stage)/\(step.rawValue)"] }
+  }
+
+  func wasBegun(_ stage: String, _ step: Step, attempt: Int) -> Bool {
+    folded.withLock { $0.begun.contains("\(stage)/\(attempt)/\(step.rawValue)") }
+  }
+
+  /// Applies `event` to the stage's machine and writes both in one transaction, with what the step
+  /// found, the beginning of the next step and the answer to the command that caused it.
+  @discardableResult
+  func record(
+    _ event: StageEvent, stage: String, evidence: Evidence? = nil,
+    answer: (command: Int64, outcome: CommandOutcome)? = nil
+  ) throws -> [StageEffect] {
+    var machine = machine(of: stage)
+    let before = machine.step
+    let attemptBefore = machine.attempt
+    let effects = try machine.apply(event)
+    var begin: [NewEffect] = []
+    if let next = machine.step {
+      let id = "\(stage)/\(machine.attempt)/\(next.rawValue)"
+      if try !journal.pendingEffects().contains(where: { $0.id == id }) {
+        begin.append(NewEffect(id: id, stage: stage, kind: next.rawValue, payload: "{}"))
+      }
+    }
+    var end: [String] = []
+    if let before, before != machine.step || event != .resumed {
+      let id = "\(stage)/\(attemptBefore)/\(before.rawValue)"
+      if try journal.pendingEffects().contains(where: { $0.id == id }),
+        !begin.contains(where: { $0.id == id }), before != machine.step
+      {
+        end.append(id)
+      }
+    }
+    let entry = StageEntry(event: event, evidence: evidence, phase: machine.phase)
+    try write(.stage, stage: stage, entry, begin: begin, end: end, answer: answer)
+    return effects
+  }
+
+  func record<Payload: Encodable>(
+    _ kind: EntryKind, stage: String?, _ payload: Payload,
+    answer: (command: Int64, outcome: CommandOutcome)? = nil
+  ) throws {
+    try write(kind, stage: stage, payload, begin: [], end: [], answer: answer)
+  }
+
+  private func write<Payload: Encodable>(
+    _ kind: EntryKind, stage: String?, _ payload: Payload, begin: [NewEffect], end: [String],
+    answer: (command: Int64, outcome: CommandOutcome)?
+  ) throws {
+    let json = try JSON.text(payload)
+    let events = try journal.append(
+      [NewEvent(stage: stage, kind: kind.rawValue, payload: json)], begin: begin, end: end,
+      answer: answer, lease: lease)
+    try folded.withLock { folded in for event in events { try folded.apply(event) } }
+  }
+}
+
+/// Kinds of journal events.
+package enum EntryKind: String, Sendable {
+  /// An event of a stage's machine.
+  case stage
+  case approval
+  case acknowledgement
+  /// A mirror was armed: see ``Armed``.
+  case armed
+  /// A hook ran.
+  case hook
+  /// The engine started or stopped.
+  case engine
+}
+
+/// A stage event as journalled.
+package struct StageEntry: Codable, Sendable {
+  package let event: StageEvent
+  package let evidence: Evidence?
+  /// Where the event led: redundant, for readers of the log.
+  package let phase: Phase
+}
+
+/// What a step observed.
+package struct Evidence: Codable, Sendable, Hashable {
+  /// For people.
+  package var notes: [String] = []
+  /// Ends of logs that later steps rest on, by partition on the cluster concerned.
+  package var ends: [TopicPartition: Offset] = [:]
+  /// Seconds the step took.
+  package var seconds: Double?
+
+  package init() {}
+}
+
+/// The moment at which a direction was armed.
+package struct Armed: Codable, Sendable {
+  package let direction: Direction
+  package let attempt: Int
+  /// Where each destination partition's log ended, by the partition's name on the source.
+  package let bases: [TopicPartition: Offset]
+  /// Where reading starts, by the same key.
+  package let positions: [TopicPartition: Offset]
+}
+
+package struct Approval: Codable, Sendable {
+  package let by: String
+  package let attempt: Int
+}
+
+package struct Acknowledgement: Codable, Sendable {
+  package let hook: String
+  package let by: String
+}
+
+/// All events, folded.
+package struct Folded: Sendable {
+  package var machines: [String: CutoverMachine] = [:]
+  package var approvals: [String: Set<String>] = [:]
+  package var acknowledged: Set<String> = []
+  package var armed: [String: Armed] = [:]
+  package var bases: [Direction: [TopicPartition: Offset]] = [:]
+  package var positions: [Direction: [TopicPartition: Offset]] = [:]
+  package var evidence: [String: Evidence] = [:]
+  package var begun: Set<String> = []
+
+  package init(_ journal: MigrationJournal) throws {
+    for event in try journal.events() { try apply(event) }
+  }
+
+  mutating func apply(_ event: RecordedEvent) throws {
+    let stage = event.stage ?? ""
+    switch EntryKind(rawValue: event.kind) {
+    case .stage:
+      let entry = try JSON.value(StageEntry.self, event.payload)
+      var machine = machines[stage] ?? CutoverMachine()
+      if case .done(let step) = entry.event { evidence["\(stage)/\(step.rawValue)"] = entry.evidence }
+      if entry.event == .reopen { approvals[stage] = [] }
+      _ = try machine.apply(entry.event)
+      machines[stage] = machine
+      if let step = machine.step { begun.insert("\(stage)/\(machine.attempt)/\(step.rawValue)") }
+    case .approval:
+      approvals[stage, default: []].insert(try JSON.value(Approval.self, event.payload).by)
+    case .acknowledgement:
+      acknowledged.insert(try JSON.value(Acknowledgement.self, event.payload).hook)
+    case .armed:
+      let entry = try JSON.value(Armed.self, event.payload)
+      armed["\(stage)/\(entry.attempt)/\(entry.direction.rawValue)"] = entry
+      bases[entry.direction, default: [:]].merge(entry.bases) { _, new in new }
+      positions[entry.direction, default: [:]].merge(entry.positions) { _, new in new }
+    case .hook, .engine, nil:
+      break
+    }
+  }
+}
+
+/// JSON with sorted keys: the same value is always the same text.
+package enum JSON {
+  package static func text<Value: Encodable>(_ value: Value) throws -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    return String(decoding: try encoder.encode(value), as: UTF8.self)
+  }
+
+  package static func value<Value: Decodable>(_ type: Value.Type, _ text: String) throws -> Value {
+    try JSONDecoder().decode(type, from: Data(text.utf8))
+  }
+}
