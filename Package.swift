@@ -91,7 +91,9 @@ let package = Package(
     .testTarget(
       name: "PlanTests", dependencies: ["KafkaModel", "Plan"], swiftSettings: strict),
     .testTarget(
-      name: "JournalTests", dependencies: ["Journal", "KafkaModel"], swiftSettings: strict),
+      name: "JournalTests",
+      dependencies: ["Journal", "KafkaModel", .product(name: "GRDB", package: "GRDB.swift")],
+      swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]
 )

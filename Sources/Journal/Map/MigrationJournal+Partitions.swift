@@ -1,0 +1,62 @@
+import GRDB
+package import KafkaModel
+
+extension MigrationJournal {
+  /// Pins `source` to `target` for the migration's life. Asking again returns the same number.
+  ///
+  /// Throws: `pinned` - `source` has another target; `targetTaken` - `target` has another source;
+  /// `fenced`, `full`, `busy`, `storage`.
+  package func registerPartition(
+    source: TopicPartition, target: TopicPartition, lease: Lease
+  ) throws(JournalError) -> PartitionID {
+    try write(lease) { db in
+      if let row = try Self.partition(.source, source, db) {
+        guard row.target == target else {
+          throw JournalError.pinned(source: source, pinned: row.target, asked: target)
+        }
+        return row.id
+      }
+      if let row = try Self.partition(.target, target, db) {
+        throw JournalError.targetTaken(target: target, by: row.source)
+      }
+      try db.execute(
+        sql: """
+          INSERT INTO partition (source_topic, source_partition, target_topic, target_partition)
+          VALUES (?, ?, ?, ?)
+          """,
+        arguments: [source.topic, source.partition, target.topic, target.partition])
+      return PartitionID(rawValue: db.lastInsertedRowID)
+    }
+  }
+
+  /// Every registered partition, by source topic and partition.
+  ///
+  /// Throws: `unreadable`, `busy`, `storage`.
+  package func partitions() throws(JournalError) -> [PartitionRow] {
+    try read(Self.partitions)
+  }
+
+  static func partitions(_ db: Database) throws -> [PartitionRow] {
+    try Row.fetchAll(
+      db, sql: PartitionRow.selection + " ORDER BY source_topic, source_partition"
+    ).map(PartitionRow.init)
+  }
+
+  static func partition(_ id: PartitionID, _ db: Database) throws -> PartitionRow {
+    let statement = try db.cachedStatement(sql: PartitionRow.selection + " WHERE partition.id = ?")
+    guard let row = try Row.fetchOne(statement, arguments: [id.rawValue]) else {
+      throw JournalError.invalid(reason: "there is no partition \(id.rawValue)")
+    }
+    return PartitionRow(row)
+  }
+
+  private static func partition(
+    _ role: ClusterRole, _ place: TopicPartition, _ db: Database
+  ) throws -> PartitionRow? {
+    let side = role.rawValue
+    return try Row.fetchOne(
+      db, sql: PartitionRow.selection + " WHERE \(side)_topic = ? AND \(side)_partition = ?",
+      arguments: [place.topic, place.partition]
+    ).map(PartitionRow.init)
+  }
+}

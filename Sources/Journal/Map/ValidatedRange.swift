@@ -1,0 +1,12 @@
+package import Foundation
+package import KafkaModel
+
+/// A range of the source log whose records were found equal on both sides.
+package struct ValidatedRange: Hashable, Sendable {
+  package let sourceRange: Range<Offset>
+  /// The records compared.
+  package let records: Int64
+  /// Over the compared records, as the validator chains them.
+  package let digest: RecordDigest
+  package let time: Date
+}
