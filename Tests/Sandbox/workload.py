@@ -181,9 +181,9 @@ def order_record(topic: str, seq: int) -> Draft:
 
 
 def state_record(seq: int, keys: int) -> Draft:
-    """A record of the compacted topic: keys come again, every twentieth record is a tombstone."""
+    """A record of the compacted topic: keys come again, every seventh record is a tombstone."""
     key = f"account-{seq * 31 % keys}".encode()
-    value = None if seq % 20 == 19 else json.dumps({"balance": seq}).encode()
+    value = None if seq % 7 == 6 else json.dumps({"balance": seq}).encode()
     return Draft(key, value, [("seq", str(seq).encode())])
 
 
@@ -320,7 +320,7 @@ class History:
         aborting = producer(self.bootstrap, transactional_id=f"{identity}-aborts")
         for each in (committing, aborting):
             each.init_transactions()
-        seq, batch = 0, 20
+        seq, batch = 0, min(20, per_partition // 6)
         while seq < per_partition:
             count = min(batch, per_partition - seq)
             last = self.transaction(committing, topic, range(seq, seq + count), commit=True)
