@@ -223,10 +223,10 @@ def administrator(bootstrap: str) -> KafkaAdminClient:
 class History:
     """Writes a source cluster's past, and the manifest that says what it was."""
 
-    def __init__(self, bootstrap: str, directory: Path, prefix: str, records: int) -> None:
+    def __init__(self, bootstrap: str, prefix: str, records: int, replication: int = 1) -> None:
         self.bootstrap = bootstrap
-        self.directory = directory
         self.prefix = prefix
+        self.replication = replication
         self.records = records
         self.admin = administrator(bootstrap)
         self.producer = producer(bootstrap, linger_ms=20, max_in_flight_requests_per_connection=5)
@@ -269,7 +269,12 @@ class History:
 
     def create_topics(self) -> None:
         topics = [
-            NewTopic(self.topic(shape.name), shape.partitions, 1, topic_configs=shape.configs())
+            NewTopic(
+                self.topic(shape.name),
+                shape.partitions,
+                self.replication,
+                topic_configs=shape.configs(),
+            )
             for shape in TOPICS
         ]
         try:
@@ -408,7 +413,8 @@ def prepare(arguments: argparse.Namespace) -> None:
     records = arguments.records or DEFAULT_RECORDS[arguments.profile]
     if records > 100_000:
         raise WorkloadError("--records must be 100000 at most: the sandbox broker is a small one")
-    manifest = History(arguments.source, directory, arguments.prefix, records).write()
+    history = History(arguments.source, arguments.prefix, records, arguments.replication)
+    manifest = history.write()
     write_atomically(directory / "workload.json", manifest)
     roles = {qualified(arguments.prefix, "orders"): "producer"} | {
         name: "consumer" for name, group in manifest["groups"].items() if group["topics"]
@@ -1002,6 +1008,7 @@ def main() -> int:
     action.add_argument("--source", required=True, help="bootstrap servers")
     action.add_argument("--prefix", default="", help="before every topic and group, with a dot")
     action.add_argument("--records", type=int, help="about how many; default by profile")
+    action.add_argument("--replication", type=int, default=1, help="-1 is the broker's default")
     action.add_argument("--profile", choices=[*DEFAULT_RECORDS], default="quickstart")
     action.set_defaults(perform=prepare)
 
