@@ -46,6 +46,9 @@ from kafka.structs import OffsetAndMetadata
 
 TICK_SECONDS = 0.02
 COMMIT_SECONDS = 0.2
+END_SECONDS = 5
+"""How long a client that is told to end tries to do so cleanly."""
+
 HISTORY_START_MS = 1_700_000_000_000
 """Timestamp of the oldest record: long ago, so that a mirror that stamps anew is noticed."""
 
@@ -479,7 +482,10 @@ class Client(threading.Thread):
                 self.abandon()
                 self.report(str(failure))
         if self.running:
-            self.finish()
+            try:
+                self.finish()
+            except ClientFailed as failure:
+                self.report(str(failure))
 
     def obey(self) -> None:
         """Does what a new revision of the control file says, then confirms it."""
@@ -519,9 +525,9 @@ class Client(threading.Thread):
         unless_superseded: bool = False,
     ) -> None:
         """Repeats an attempt through outages; gives up with an error after a while."""
-        deadline = time.monotonic() + seconds
+        started = time.monotonic()
         last: Exception | None = None
-        while time.monotonic() < deadline and not self.ending.is_set():
+        while time.monotonic() < started + (END_SECONDS if self.ending.is_set() else seconds):
             if unless_superseded and self.superseded():
                 raise ClientFailed(f"was told otherwise before it could {what}")
             try:
@@ -663,7 +669,7 @@ class OrderProducer(Client):
 
         def flushed() -> bool:
             assert self.producer is not None
-            self.producer.flush(timeout=30)
+            self.producer.flush(timeout=END_SECONDS)
             if self.failure is not None:
                 self.recover()
             return self.outstanding == 0
@@ -673,7 +679,7 @@ class OrderProducer(Client):
 
     def abandon(self) -> None:
         if self.producer is not None:
-            self.producer.close(timeout=5)
+            self.producer.close(timeout=1)
             self.producer = None
 
     def recover(self) -> None:
@@ -822,7 +828,8 @@ class OrderConsumer(Client, ConsumerRebalanceListener):
         if self.processed != self.committed:
             positions = dict(self.processed)
             self.consumer.commit(
-                {tp: OffsetAndMetadata(offset, "", -1) for tp, offset in positions.items()}
+                {tp: OffsetAndMetadata(offset, "", -1) for tp, offset in positions.items()},
+                timeout_ms=END_SECONDS * 1000,
             )
             self.committed = positions
 
@@ -842,7 +849,7 @@ class OrderConsumer(Client, ConsumerRebalanceListener):
 
     def abandon(self) -> None:
         if self.consumer is not None:
-            self.consumer.close(autocommit=False)
+            self.consumer.close(autocommit=False, timeout_ms=2_000)
             self.consumer = None
 
 
@@ -873,6 +880,11 @@ def run_clients(clients: list[Client]) -> None:
     for client in clients:
         while client.is_alive():
             client.join(0.2)
+            if client.ending.is_set():
+                client.join(3 * END_SECONDS)
+                break
+    logging.shutdown()
+    os._exit(0)  # a client whose cluster is gone must not keep the process
 
 
 def all_clients(arguments: argparse.Namespace) -> None:
