@@ -209,9 +209,16 @@ class ClusterReader:
     def committed(self, group: str) -> dict[TopicPartition, int]:
         """A group's committed offsets; none where the cluster does not know the group."""
         admin = KafkaAdminClient(bootstrap_servers=self.bootstrap.split(","))
+        deadline = time.monotonic() + READ_SECONDS
         try:
-            offsets = admin.list_group_offsets(group).get(group, {})
-            return {tp: each.offset for tp, each in offsets.items() if each.offset >= 0}
+            while True:
+                try:
+                    offsets = admin.list_group_offsets(group).get(group, {})
+                    return {tp: each.offset for tp, each in offsets.items() if each.offset >= 0}
+                except KafkaError as error:  # a cluster that never had a group is not ready at once
+                    if not error.retriable or time.monotonic() > deadline:
+                        raise
+                    time.sleep(0.2)
         finally:
             admin.close()
 

@@ -220,6 +220,18 @@ def administrator(bootstrap: str) -> KafkaAdminClient:
     return KafkaAdminClient(bootstrap_servers=bootstrap.split(","), request_timeout_ms=15_000)
 
 
+def patiently(call: Callable[[], Any], seconds: float = 30) -> Any:
+    """Repeats a call while the cluster says that it is not ready for it yet."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return call()
+        except KafkaError as error:
+            if not error.retriable or time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+
+
 # prepare
 
 
@@ -327,7 +339,7 @@ class History:
         committing = producer(self.bootstrap, transactional_id=f"{identity}-commits")
         aborting = producer(self.bootstrap, transactional_id=f"{identity}-aborts")
         for each in (committing, aborting):
-            each.init_transactions()
+            patiently(each.init_transactions)
         seq, batch = 0, min(20, per_partition // 6)
         while seq < per_partition:
             count = min(batch, per_partition - seq)
@@ -374,13 +386,11 @@ class History:
             groups[self.topic(name)]["slow"] = name == SLOW_GROUP
         groups[self.topic("archive")] = {"topics": [], "commits": self.archive_commits()}
         for name, group in groups.items():
-            self.admin.alter_group_offsets(
-                name,
-                {
-                    split_key(key): OffsetAndMetadata(offset, f"by {name}", -1)
-                    for key, offset in group["commits"].items()
-                },
-            )
+            offsets = {
+                split_key(key): OffsetAndMetadata(offset, f"by {name}", -1)
+                for key, offset in group["commits"].items()
+            }
+            patiently(lambda: self.admin.alter_group_offsets(name, offsets))
         return groups
 
     def archive_commits(self) -> dict[str, int]:
