@@ -23,7 +23,8 @@ from kafka import KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 from kafka.structs import OffsetAndMetadata
 
-import workload
+import orders
+from history import History
 from oracle import ClusterReader, Judge, Logs, Record, Verdict, difference, without_superseded
 from sandbox import Sandbox
 
@@ -104,9 +105,9 @@ class OracleTests(unittest.TestCase):
         self.prefix = self._testMethodName.replace("_", "-")
         self.work = self.directory / self.prefix
         self.work.mkdir()
-        history = workload.History(self.source, self.prefix, records=600)
+        history = History(self.source, self.prefix, records=600)
         self.manifest = history.write()
-        workload.write_atomically(self.work / "workload.json", self.manifest)
+        orders.write_atomically(self.work / "workload.json", self.manifest)
         self.events = TopicPartition(f"{self.prefix}.orders.events", 2)
         self.billing = f"{self.prefix}.billing"
         self.archive = f"{self.prefix}.archive"
@@ -132,7 +133,7 @@ class OracleTests(unittest.TestCase):
         return ClusterReader("source", bootstrap).read(topics)
 
     def create_topics(self) -> None:
-        admin = workload.administrator(self.target)
+        admin = orders.administrator(self.target)
         admin.create_topics(
             [
                 NewTopic(name, facts["partitions"], 1, topic_configs={"retention.ms": "-1"})
@@ -142,14 +143,14 @@ class OracleTests(unittest.TestCase):
         admin.close()
 
     def write(self, copies: Copies) -> None:
-        copier = workload.producer(self.target)
+        copier = orders.producer(self.target)
         for partition, records in copies.items():
             for record in records:
                 self.send(copier, partition, record)
         copier.close()
 
     def send(self, copier: KafkaProducer, partition: TopicPartition, record: Record) -> Any:
-        headers = [(n, workload.NULL if v is None else v) for n, v in record.headers]
+        headers = [(n, orders.NULL if v is None else v) for n, v in record.headers]
         return copier.send(
             partition.topic,
             key=record.key,
@@ -162,20 +163,20 @@ class OracleTests(unittest.TestCase):
     def translate(self, logs: Logs, shift: dict[TopicPartition, int]) -> None:
         offsets = {}
         for key, committed in self.manifest["groups"][self.archive]["commits"].items():
-            partition = workload.split_key(key)
+            partition = orders.split_key(key)
             index = logs[partition].next_at(committed) + shift.get(partition, 0)
             offsets[partition] = OffsetAndMetadata(index, "", -1)
-        admin = workload.administrator(self.target)
+        admin = orders.administrator(self.target)
         admin.alter_group_offsets(self.archive, offsets)
         admin.close()
 
     def source_next(self) -> int:
-        return self.manifest["history"][workload.partition_key(*self.events)]
+        return self.manifest["history"][orders.partition_key(*self.events)]
 
     def produce(self, seq: int, cluster: str) -> None:
         """One live record, with its line in the producer's log."""
-        draft = workload.order_record(self.events.topic, seq)
-        live = workload.producer(cluster)
+        draft = orders.order_record(self.events.topic, seq)
+        live = orders.producer(cluster)
         record = Record(0, 1_750_000_000_000, 0, draft.key, draft.value, tuple(draft.headers))
         sent = self.send(live, self.events, record).get(10)
         live.close()
@@ -194,7 +195,7 @@ class OracleTests(unittest.TestCase):
             self.log(f"{self.billing}.consumed", seq, seq, cluster, self.events)
 
     def commit(self, offset: int) -> None:
-        admin = workload.administrator(self.target)
+        admin = orders.administrator(self.target)
         admin.alter_group_offsets(self.billing, {self.events: OffsetAndMetadata(offset, "", -1)})
         admin.close()
 
@@ -232,7 +233,7 @@ class OracleTests(unittest.TestCase):
     def test_handover_times(self) -> None:
         first = self.source_next()
         self.produce(first, cluster=self.source)
-        self.manifest["history"][workload.partition_key(*self.events)] += 1
+        self.manifest["history"][orders.partition_key(*self.events)] += 1
         self.migrate()
         verdict = self.assert_found()
         self.assertIn("switched in 1.0 s, not rolled back", verdict.line())
