@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 import os
 import time
+from functools import partial
 from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 from kafka.errors import TopicAlreadyExistsError
 from kafka.structs import OffsetAndMetadata
-
 from orders import (
     GROUPS,
     SLOW_GROUP,
@@ -150,13 +150,13 @@ class History:
         for each in (committing, aborting):
             each.close()
 
-    def transaction(
-        self, via: KafkaProducer, topic: str, seqs: range, commit: bool
-    ) -> int:
+    def transaction(self, via: KafkaProducer, topic: str, seqs: range, commit: bool) -> int:
         """Writes the same numbers to both partitions; returns the last offset in the first."""
         via.begin_transaction()
         sent = [
-            self.send(via, topic, partition, raw_record(seq)) for seq in seqs for partition in (0, 1)
+            self.send(via, topic, partition, raw_record(seq))
+            for seq in seqs
+            for partition in (0, 1)
         ]
         via.flush()
         last = sent[-2].get(10).offset
@@ -189,7 +189,7 @@ class History:
                 split_key(key): OffsetAndMetadata(offset, f"by {name}", -1)
                 for key, offset in group["commits"].items()
             }
-            patiently(lambda: self.admin.alter_group_offsets(name, offsets))
+            patiently(partial(self.admin.alter_group_offsets, name, offsets))
         return groups
 
     def archive_commits(self) -> dict[str, int]:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Judges a migration without asking Ferry: only from clients' logs and the records on both clusters.
+"""Judges a migration without asking Ferry: from clients' logs and the records on both clusters.
 
 It reads with kafka-python, which shares no code with Ferry's librdkafka. It checks that
 
@@ -26,6 +26,7 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -83,8 +84,8 @@ def longest_increasing(numbers: Sequence[int]) -> set[int]:
     previous: list[int] = []
     for index, number in enumerate(numbers):
         length = bisect_left(tails, number)
-        tails[length:length + 1] = [number]
-        tail_indices[length:length + 1] = [index]
+        tails[length : length + 1] = [number]
+        tail_indices[length : length + 1] = [index]
         previous.append(tail_indices[length - 1] if length else -1)
     chosen: set[int] = set()
     index = tail_indices[-1] if tail_indices else -1
@@ -242,7 +243,9 @@ def read_log(path: Path, clusters: dict[str, str]) -> list[Entry]:
         try:
             each = json.loads(line)
         except ValueError as error:
-            raise CannotJudge(f"{path}:{number}: not JSON; did a client die while writing?") from error
+            raise CannotJudge(
+                f"{path}:{number}: not JSON; did a client die while writing?"
+            ) from error
         cluster = clusters.get(each["cluster"])
         if cluster is None:
             raise CannotJudge(
@@ -416,9 +419,7 @@ class Judge:
                 reference.append(record)
         return reference
 
-    def judge_log(
-        self, cluster: str, partition: TopicPartition, reference: list[Record]
-    ) -> None:
+    def judge_log(self, cluster: str, partition: TopicPartition, reference: list[Record]) -> None:
         """A cluster's log is the reference, or its beginning, up to the handover at least."""
         wanted, actual = reference, self.logs[cluster][partition].records
         if self.topics[partition.topic]["compacted"]:
@@ -454,7 +455,7 @@ class Judge:
         wanted: list[Record],
         actual: list[Record],
     ) -> set[tuple[int, int]]:
-        """Pairs a lost with an extra record of the same number: it was altered, its bytes are lost."""
+        """Pairs a lost with an extra record of the same number: it was altered."""
         extras: dict[int, list[int]] = defaultdict(list)
         for position in found.extra:
             seq = actual[position].seq
@@ -597,7 +598,7 @@ class Judge:
         source, log = self.logs["source"][partition], self.logs[cluster][partition]
         if self.is_past_end(here, committed, log):
             return
-        wanted = source.records[source.next_at(original):]
+        wanted = source.records[source.next_at(original) :]
         index = log.next_at(committed)
         actual = log.records[index:]
         if self.topics[partition.topic]["compacted"]:
@@ -618,7 +619,7 @@ class Judge:
 
     def time_handovers(self) -> None:
         """How long producers stood still: from the last acknowledgement to the first elsewhere."""
-        for before, after in zip(self.acknowledged, self.acknowledged[1:]):
+        for before, after in pairwise(self.acknowledged):
             seconds = after.t - before.t
             if before.cluster == after.cluster:
                 continue
@@ -663,8 +664,7 @@ def without_superseded(
         return [
             record
             for record in records
-            if record.content in kept[other]
-            or latest[1 - other][record.key] == record.offset
+            if record.content in kept[other] or latest[1 - other][record.key] == record.offset
         ]
 
     return needed(first, 1), needed(second, 0)

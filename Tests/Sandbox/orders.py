@@ -111,9 +111,7 @@ def send_null_headers() -> None:
     """
     encode = DefaultRecordBatchBuilder.append
 
-    def append(
-        self: Any, offset: int, stamp: int, key: Any, value: Any, headers: Headers
-    ) -> Any:
+    def append(self: Any, offset: int, stamp: int, key: Any, value: Any, headers: Headers) -> Any:
         nulled = [(name, None if data == NULL else data) for name, data in headers]
         return encode(self, offset, stamp, key, value, nulled)
 

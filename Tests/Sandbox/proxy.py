@@ -6,9 +6,9 @@ It does three things:
 - it holds empty fetch replies of a broker without long poll, so that idle consumers do not spin;
 - it injects faults on command, per direction: see `Faults`.
 
-A Kafka connection carries frames: a four byte length, then the frame. A request begins with API key,
-API version and correlation id; its reply with the same correlation id. Nothing else is parsed, except
-the head of Fetch requests and replies.
+A Kafka connection carries frames: a four byte length, then the frame. A request begins with API
+key, API version and correlation id; its reply with the same correlation id. Nothing else is parsed,
+except the head of Fetch requests and replies.
 """
 
 from __future__ import annotations

@@ -412,14 +412,24 @@ def noida_binary() -> str:
     raise SandboxError("noida-db is not installed; run Tests/Sandbox/setup")
 
 
+def make_broker(kind: str, name: str, directory: Path, acl: bool) -> Broker:
+    match kind:
+        case "noida":
+            return Noida(name, directory)
+        case "kafka":
+            return ApacheKafka(name, directory, acl)
+        case "user":
+            return UserBroker(name, directory)
+    raise SandboxError(f"no kind of broker is called {kind!r}; there are noida, kafka and user")
+
+
 class Sandbox:
     """Some brokers of one kind, by name."""
 
     def __init__(self, names: list[str], directory: Path, kind: str, acl: bool = False) -> None:
         self.kind = kind
-        makers = {"noida": Noida, "kafka": lambda *a: ApacheKafka(*a, acl=acl), "user": UserBroker}
         self.brokers: dict[str, Broker] = {
-            name: makers[kind](name, directory / name) for name in names
+            name: make_broker(kind, name, directory / name, acl) for name in names
         }
 
     async def start(self) -> None:
@@ -492,7 +502,9 @@ async def standard_input() -> asyncio.StreamReader:
 async def serve(arguments: argparse.Namespace) -> None:
     """Starts brokers and obeys the commands on standard input until it ends."""
     names = [name for name in arguments.brokers.split(",") if name]
-    sandbox = Sandbox(names, arguments.dir.resolve(), arguments.kind or broker_kind(), arguments.acl)
+    sandbox = Sandbox(
+        names, arguments.dir.resolve(), arguments.kind or broker_kind(), arguments.acl
+    )
     serving = asyncio.current_task()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -521,7 +533,9 @@ def main() -> int:
     serving = actions.add_parser("serve", help="start brokers and obey commands on standard input")
     serving.add_argument("--brokers", default="source,target", help="names, with commas between")
     serving.add_argument("--dir", type=Path, required=True, help="where brokers keep their data")
-    serving.add_argument("--kind", choices=["noida", "kafka", "user"], help="default: by environment")
+    serving.add_argument(
+        "--kind", choices=["noida", "kafka", "user"], help="default: by environment"
+    )
     serving.add_argument("--acl", action="store_true", help="Apache Kafka: with an authorizer")
     actions.add_parser("kind", help="print which kind of broker the environment asks for")
     arguments = parser.parse_args()

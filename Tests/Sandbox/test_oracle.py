@@ -19,12 +19,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import orders
+from history import History
 from kafka import KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 from kafka.structs import OffsetAndMetadata
-
-import orders
-from history import History
 from oracle import ClusterReader, Judge, Logs, Record, Verdict, difference, without_superseded
 from sandbox import Sandbox
 

@@ -1,19 +1,17 @@
 #!/usr/bin/env python3
 """Live clients for the quick start and the tests: a small order system, whatever cluster it is on.
 
-``prepare`` creates topics with history on the source. ``clients`` runs one producer and two consumer
-groups, all in one process; ``client`` runs a single one. Each client obeys a control file, as a
-deployment obeys its configuration, and confirms in a state file what it has done:
+``prepare`` creates topics with history on the source. ``clients`` runs one producer and two
+consumer groups, all in one process; ``client`` runs a single one. Each client obeys a control file,
+as a deployment obeys its configuration, and confirms in a state file what it has done:
 
     D/NAME.control.json   {"role": "producer", "run": true, "bootstrap": "...", "revision": 3}
     D/NAME.state.json     {"revision": 3, "running": true, "bootstrap": "...", "error": null}
-    D/NAME.produced.jsonl {"t", "topic", "partition", "offset", "seq", "cluster"}  per acknowledgement
+    D/NAME.produced.jsonl {"t", "topic", "partition", "offset", "seq", "cluster"}  per ack
     D/NAME.consumed.jsonl the same, per processed record
 
 ``control`` rewrites control files and waits for the confirmations: hooks of a plan call it.
 ``remove`` deletes the topics and groups again, on clusters that outlive the sandbox.
-
-Every record of a partition carries the next sequence number: that is what the oracle counts.
 """
 
 from __future__ import annotations
@@ -28,10 +26,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from kafka.errors import KafkaError, UnknownTopicOrPartitionError
-
 from clients import END_SECONDS, TICK_SECONDS, Client, OrderConsumer, OrderProducer
 from history import History
+from kafka.errors import KafkaError, UnknownTopicOrPartitionError
 from orders import (
     WorkloadError,
     administrator,
@@ -78,7 +75,9 @@ def make_client(
     if group is None or not group["topics"]:
         raise WorkloadError(f"no group {name!r} with topics in {directory}/workload.json")
     slow = group["slow"] or getattr(arguments, "slow", False)
-    return OrderConsumer(name, directory, group["topics"], arguments.slow_rate if slow else None, control)
+    return OrderConsumer(
+        name, directory, group["topics"], arguments.slow_rate if slow else None, control
+    )
 
 
 def run_clients(clients: list[Client]) -> None:
@@ -114,11 +113,7 @@ def all_clients(arguments: argparse.Namespace) -> None:
 
 def one_client(arguments: argparse.Namespace) -> None:
     run_clients(
-        [
-            make_client(
-                arguments.name, arguments.role, arguments.dir, arguments, arguments.control
-            )
-        ]
+        [make_client(arguments.name, arguments.role, arguments.dir, arguments, arguments.control)]
     )
 
 
