@@ -28,6 +28,10 @@ from orders import (
 
 TICK_SECONDS = 0.02
 COMMIT_SECONDS = 0.2
+JOIN_SECONDS = 0.5
+JOIN_ATTEMPTS = 20
+"""How long and how often a consumer polls to join its group, before a new one is made."""
+
 END_SECONDS = 5
 """How long a client that is told to end tries to do so cleanly."""
 
@@ -345,27 +349,37 @@ class OrderConsumer(Client, ConsumerRebalanceListener):
     def begin(self) -> None:
         self.processed, self.committed = {}, {}
 
-        def connected() -> bool:
-            self.consumer = self.consumer or KafkaConsumer(
-                bootstrap_servers=self.bootstrap.split(","),
-                group_id=self.name,
-                client_id=self.name,
-                auto_offset_reset="none",
-                enable_auto_commit=False,
-                max_poll_records=500 if self.rate is None else 20,
-                session_timeout_ms=10_000,
-                request_timeout_ms=15_000,
-                fetch_max_wait_ms=100,
-            )
-            if not self.consumer.subscription():
-                self.consumer.subscribe(self.topics, listener=self)
-            self.poll()
-            return bool(self.consumer.assignment())
+        def joined() -> bool:
+            if self.consumer is None:
+                self.consumer = self.connect()
+            for _ in range(JOIN_ATTEMPTS):
+                self.poll(JOIN_SECONDS)
+                if self.consumer.assignment():
+                    return True
+                if self.superseded():
+                    break
+            self.abandon()  # kafka-python can wait for ever here; a new client joins
+            return False
 
         try:
-            self.until_done("join the group", connected, unless_superseded=True)
+            self.until_done("join the group", joined, unless_superseded=True)
         except (NoOffsetForPartitionError, OffsetOutOfRangeError) as error:
             raise self.no_position(error) from error
+
+    def connect(self) -> KafkaConsumer:
+        consumer = KafkaConsumer(
+            bootstrap_servers=self.bootstrap.split(","),
+            group_id=self.name,
+            client_id=self.name,
+            auto_offset_reset="none",
+            enable_auto_commit=False,
+            max_poll_records=500 if self.rate is None else 20,
+            session_timeout_ms=10_000,
+            request_timeout_ms=15_000,
+            fetch_max_wait_ms=100,
+        )
+        consumer.subscribe(self.topics, listener=self)
+        return consumer
 
     def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
         assert self.consumer is not None
@@ -398,10 +412,10 @@ class OrderConsumer(Client, ConsumerRebalanceListener):
             f"group {self.name} has no usable committed offset on {self.bootstrap}: {error}"
         )
 
-    def poll(self) -> None:
+    def poll(self, seconds: float = TICK_SECONDS) -> None:
         """Fetches what there is and processes it."""
         assert self.consumer is not None
-        wait = int(TICK_SECONDS * 1000)
+        wait = int(seconds * 1000)
         for partition, records in self.consumer.poll(timeout_ms=wait).items():
             self.process(partition, records)
 
@@ -442,7 +456,7 @@ class OrderConsumer(Client, ConsumerRebalanceListener):
             try:
                 self.commit()
             except KafkaError:
-                self.poll()  # rejoins where the group was rebalanced meanwhile
+                self.poll(JOIN_SECONDS)  # rejoins where the group was rebalanced meanwhile
                 raise
             return True
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
-from kafka.errors import TopicAlreadyExistsError
+from kafka.errors import InvalidConfigurationError, TopicAlreadyExistsError
 from kafka.structs import OffsetAndMetadata
 from orders import (
     GROUPS,
@@ -82,23 +82,26 @@ class History:
         return any(shape.live and topic == self.topic(shape.name) for shape in TOPICS)
 
     def create_topics(self) -> None:
-        topics = [
-            NewTopic(
-                self.topic(shape.name),
-                shape.partitions,
-                self.replication,
-                topic_configs=shape.configs(),
-            )
-            for shape in TOPICS
-        ]
         try:
-            self.admin.create_topics(topics)
+            for shape in TOPICS:
+                try:
+                    self.admin.create_topics([self.new_topic(shape, small_segments=True)])
+                except InvalidConfigurationError:  # Kafka 4 wants segments of 1 MiB at least
+                    self.admin.create_topics([self.new_topic(shape, small_segments=False)])
         except TopicAlreadyExistsError as error:
             raise WorkloadError(
                 f"there are topics of this workload on {self.bootstrap} already:"
                 " choose another --prefix, or delete them with `workload.py remove`"
             ) from error
-        self.admin.wait_for_topics([topic.name for topic in topics])
+        self.admin.wait_for_topics([self.topic(shape.name) for shape in TOPICS])
+
+    def new_topic(self, shape: TopicShape, small_segments: bool) -> NewTopic:
+        return NewTopic(
+            self.topic(shape.name),
+            shape.partitions,
+            self.replication,
+            topic_configs=shape.configs(small_segments),
+        )
 
     def fill(self, shape: TopicShape, topic: str, per_partition: int) -> None:
         if shape.name == "orders.ledger":

@@ -36,15 +36,18 @@ class TopicShape:
     live: bool = False
     compacted: bool = False
 
-    def configs(self) -> dict[str, str]:
-        if not self.compacted:
-            return {"retention.ms": "-1"}
-        return {
-            "retention.ms": "-1",
-            "cleanup.policy": "compact",
-            "min.cleanable.dirty.ratio": "0.01",
-            "segment.ms": "1000",
-        }
+    def configs(self, small_segments: bool) -> dict[str, str]:
+        """The topic's settings; only full segments are compacted, so small ones show it sooner."""
+        configs = {"retention.ms": "-1"}
+        if self.compacted:
+            configs |= {
+                "cleanup.policy": "compact",
+                "min.cleanable.dirty.ratio": "0.01",
+                "segment.ms": "1000",
+            }
+            if small_segments:
+                configs["segment.bytes"] = "16384"
+        return configs
 
 
 TOPICS = [
