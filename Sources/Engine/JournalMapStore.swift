@@ -20,7 +20,8 @@ struct JournalMapStore: MapStore {
       MapCheckpoint(
         partition: partitions[checkpoint.source]!.id, segments: checkpoint.segments,
         lastDigest: checkpoint.lastDigest,
-        originPosition: (direction: checkpoint.direction, position: checkpoint.position))
+        originPosition: OriginPosition(
+          direction: checkpoint.direction, position: checkpoint.position))
     }
     Failpoint.hit("map:before")
     try ledger.journal.appendMap(rows, lease: ledger.lease)
@@ -55,7 +56,7 @@ struct JournalMapStore: MapStore {
       [
         MapCheckpoint(
           partition: partitions[source]!.id, segments: [], lastDigest: lastDigest,
-          originPosition: (direction: direction, position: position))
+          originPosition: OriginPosition(direction: direction, position: position))
       ], lease: ledger.lease)
   }
 }

@@ -1,7 +1,7 @@
-internal import Cutover
+package import Cutover
 internal import Foundation
-internal import Journal
-internal import KafkaModel
+package import Journal
+package import KafkaModel
 internal import Synchronization
 
 /// What the engine writes to the journal and how it reads it back: events as JSON, folded into stage
@@ -59,24 +59,16 @@ final class Ledger: Sendable {
     answer: (command: Int64, outcome: CommandOutcome)? = nil
   ) throws -> [StageEffect] {
     var machine = machine(of: stage)
-    let before = machine.step
-    let attemptBefore = machine.attempt
+    let previous = machine.step.map { "\(stage)/\(machine.attempt)/\($0.rawValue)" }
     let effects = try machine.apply(event)
-    var begin: [NewEffect] = []
-    if let next = machine.step {
-      let id = "\(stage)/\(machine.attempt)/\(next.rawValue)"
-      if try !journal.pendingEffects().contains(where: { $0.id == id }) {
-        begin.append(NewEffect(id: id, stage: stage, kind: next.rawValue, payload: "{}"))
-      }
-    }
+    let next = machine.step.map { "\(stage)/\(machine.attempt)/\($0.rawValue)" }
+    // A step that goes on after a crash, or again after a failure, keeps its pending effect.
+    let pending = Set(try journal.pendingEffects().map(\.id))
     var end: [String] = []
-    if let before, before != machine.step || event != .resumed {
-      let id = "\(stage)/\(attemptBefore)/\(before.rawValue)"
-      if try journal.pendingEffects().contains(where: { $0.id == id }),
-        !begin.contains(where: { $0.id == id }), before != machine.step
-      {
-        end.append(id)
-      }
+    if let previous, previous != next, pending.contains(previous) { end.append(previous) }
+    var begin: [NewEffect] = []
+    if let next, let step = machine.step, !pending.contains(next) {
+      begin.append(NewEffect(id: next, stage: stage, kind: step.rawValue))
     }
     let entry = StageEntry(event: event, evidence: evidence, phase: machine.phase)
     try write(.stage, stage: stage, entry, begin: begin, end: end, answer: answer)

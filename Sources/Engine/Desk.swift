@@ -1,0 +1,154 @@
+internal import Cutover
+internal import Foundation
+internal import Journal
+internal import KafkaModel
+internal import Mirror
+package import Plan
+
+/// The engine's ear and mouth: takes operators' commands from the journal, keeps the lease, and
+/// publishes status.
+struct Desk: Sendable {
+  let plan: MigrationPlan
+  let ledger: Ledger
+  let board: StatusBoard
+  let runners: [StageRunner]
+  let onStatus: @Sendable (MigrationStatus) -> Void
+
+  /// Works until cancelled.
+  ///
+  /// Throws: `JournalError` - above all `fenced`: another engine took over.
+  func run() async throws {
+    var ticks = 0
+    while true {
+      try takeCommands()
+      if ticks % 10 == 0 {
+        try ledger.journal.renew(ledger.lease, duration: MigrationEngine.leaseDuration)
+        await sample()
+        try publish()
+      }
+      ticks += 1
+      try await Task.sleep(for: .milliseconds(50))
+    }
+  }
+
+  private func takeCommands() throws {
+    for command in try ledger.journal.openCommands() {
+      switch command.kind {
+      case "approve":
+        guard let stage = command.stage, plan.stage(named: stage) != nil else {
+          try refuse(command, "the plan has no stage \(command.stage ?? "")")
+          continue
+        }
+        try ledger.record(
+          .approval, stage: stage,
+          Approval(by: command.user, attempt: ledger.machine(of: stage).attempt),
+          answer: (command: command.id, outcome: CommandOutcome(accepted: true, message: "approved"))
+        )
+      case "ack":
+        let hook = (try? JSON.value([String: String].self, command.arguments))?["hook"] ?? ""
+        try ledger.record(
+          .acknowledgement, stage: command.stage, Acknowledgement(hook: hook, by: command.user),
+          answer: (
+            command: command.id, outcome: CommandOutcome(accepted: true, message: "acknowledged")
+          ))
+      case "rollback", "finalize":
+        guard let runner = runners.first(where: { $0.context.stage.name == command.stage }) else {
+          try refuse(command, "the plan has no stage \(command.stage ?? "")")
+          continue
+        }
+        let machine = runner.context.machine
+        if machine.step == nil, machine.phase != .soaking {
+          try decideAtRest(command, machine)
+        } else {
+          runner.queue.put(command)
+        }
+      default:
+        try refuse(command, "this engine does not know the command \(command.kind)")
+      }
+    }
+  }
+
+  /// A stage whose runner has ended: the command may still move it, from its failure for instance.
+  private func decideAtRest(_ command: OperatorCommand, _ machine: CutoverMachine) throws {
+    guard let event = StageRunner.event(of: command) else { return }
+    var copy = machine
+    do {
+      _ = try copy.apply(event)
+      try ledger.record(
+        event, stage: command.stage ?? "",
+        answer: (
+          command: command.id,
+          outcome: CommandOutcome(accepted: true, message: "accepted; `ferry run` carries it out")
+        ))
+    } catch let error as CutoverError {
+      try refuse(command, error.summary)
+    }
+  }
+
+  private func refuse(_ command: OperatorCommand, _ reason: String) throws {
+    try ledger.journal.append(
+      [
+        NewEvent(
+          stage: command.stage, kind: EntryKind.engine.rawValue,
+          payload: try JSON.text(["refused": command.kind, "reason": reason]))
+      ],
+      answer: (command: command.id, outcome: CommandOutcome(accepted: false, message: reason)),
+      lease: ledger.lease)
+  }
+
+  private func sample() async {
+    for runner in runners {
+      let stage = runner.context.stage.name
+      guard let progress = try? await runner.context.mirrors.uncheckedProgress() else { continue }
+      board.setMirror(
+        stage, records: progress.values.reduce(0) { $0 + $1.records },
+        bytes: progress.values.reduce(0) { $0 + $1.bytes },
+        faults: progress.values.compactMap { $0.fault?.summary }.sorted())
+    }
+  }
+
+  func publish() throws {
+    let status = MigrationStatus(
+      plan: plan, engine: LeaseHolder.current.description, machines: { ledger.machine(of: $0) },
+      approvals: { ledger.approvals(of: $0) }, live: { board.live($0) })
+    try ledger.journal.publishStatus(try JSON.text(status), lease: ledger.lease)
+    onStatus(status)
+  }
+}
+
+extension MigrationStatus {
+  init(
+    plan: MigrationPlan, engine: String?, machines: (String) -> CutoverMachine,
+    approvals: (String) -> Set<String>, live: (String) -> StatusBoard.Live
+  ) {
+    migration = plan.name
+    change = plan.change
+    planDigest = plan.digest
+    self.engine = engine
+    time = Date().timeIntervalSince1970
+    stages = plan.stages.map { stage in
+      let machine = machines(stage.name)
+      let live = live(stage.name)
+      return Stage(
+        stage: stage.name, state: machine.phase, step: machine.step, waitingFor: live.waiting,
+        records: live.records, bytes: live.bytes, lag: live.lag, recordsPerSecond: live.rate,
+        failure: machine.failure.map { "\($0.step.rawValue): \($0.reason)" },
+        rollbackReason: machine.rollbackReason, faults: live.faults, attempt: machine.attempt,
+        approvals: approvals(stage.name).sorted(), wayBack: machine.phase.wayBack)
+    }
+  }
+
+  /// The state of a migration as its journal tells it, engine running or not.
+  ///
+  /// Throws: `JournalError`; a decoding error where the journal is not this version's.
+  package static func read(_ plan: MigrationPlan, journalPath: String) throws -> MigrationStatus {
+    let journal = try MigrationJournal.open(at: journalPath, mode: .readOnly)
+    if try journal.currentLease() != nil, let latest = try journal.latestStatus() {
+      return try JSON.value(MigrationStatus.self, latest.json)
+    }
+    let folded = try Folded(journal)
+    return MigrationStatus(
+      plan: plan, engine: nil, machines: { folded.machines[$0] ?? CutoverMachine() },
+      approvals: { folded.approvals[$0] ?? [] }, live: { _ in StatusBoard.Live() })
+  }
+}

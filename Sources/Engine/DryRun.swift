@@ -1,0 +1,125 @@
+internal import Cutover
+internal import Kafka
+internal import KafkaModel
+package import Logging
+package import Plan
+package import Reports
+
+/// Looks at both clusters as a run would, and says what it would do. Writes nothing.
+package enum DryRun {
+  /// Throws: `PlanError`, ``EngineError``, `KafkaError`.
+  package static func report(_ plan: MigrationPlan, logger: Logger) async throws -> DryRunReport {
+    let clusters = try Clusters(plan, logger: logger)
+    let estate = try await Estate.survey(plan, source: clusters.sourceAdmin)
+    var blockers: [String] = []
+    var topics: [DryRunReport.Topic] = []
+    let existing = Dictionary(
+      uniqueKeysWithValues: try await clusters.targetAdmin.topics().map { ($0.name, $0) })
+    for topic in estate.topics {
+      let bounds = try await clusters.sourceAdmin.bounds(of: topic.partitions)
+      let state = try await targetState(topic, existing[topic.targetName], clusters, &blockers)
+      topics.append(
+        DryRunReport.Topic(
+          topic: topic.name, target: topic.targetName, stage: topic.stage, owner: topic.rule.owner,
+          partitions: topic.partitionCount,
+          records: bounds.values.reduce(0) { $0 + ($1.end - $1.start) }, targetState: state,
+          config: topic.config))
+    }
+    let brokers = try await clusters.targetAdmin.brokerCount()
+    for topic in estate.topics {
+      if let replication = topic.rule.replication, replication > brokers {
+        blockers.append(
+          "topic \(topic.targetName) wants \(replication) replicas, the target has \(brokers) brokers")
+      }
+    }
+    var groups: [DryRunReport.Group] = []
+    for (stage, names) in estate.groups.sorted(by: { $0.key < $1.key }) {
+      for name in names {
+        groups.append(
+          try await group(name, stage, plan, estate.topics(of: stage), clusters, &blockers))
+      }
+    }
+    return DryRunReport(
+      migration: plan.name, change: plan.change, planDigest: plan.digest, topics: topics,
+      groups: groups, stages: plan.stages.map { stage($0) }, blockers: blockers.sorted(),
+      findings: estate.findings + plan.findings.map { "\($0.severity.rawValue): \($0.message)" })
+  }
+
+  private static func targetState(
+    _ topic: PlannedTopic, _ found: TopicDescription?, _ clusters: Clusters,
+    _ blockers: inout [String]
+  ) async throws -> String {
+    guard let found else { return "will be created" }
+    guard found.partitionCount == topic.targetPartitionCount else {
+      blockers.append(
+        "target topic \(topic.targetName) has \(found.partitionCount) partitions, planned are \(topic.targetPartitionCount)")
+      return "other partitions"
+    }
+    let ends = try await clusters.targetLogs.offsets(
+      .end, of: topic.partitions.map { topic.target(of: $0) })
+    guard ends.values.allSatisfy({ $0 == Offset(0) }) else {
+      return "holds records: only a run that continues may use it"
+    }
+    return "exists, empty"
+  }
+
+  private static func group(
+    _ name: String, _ stage: String, _ plan: MigrationPlan, _ topics: [PlannedTopic],
+    _ clusters: Clusters, _ blockers: inout [String]
+  ) async throws -> DryRunReport.Group {
+    let rule = plan.groupRule(for: name)
+    let description = try await clusters.sourceAdmin.describeGroup(name)
+    let commits = try await clusters.sourceAdmin.committedOffsets(of: name)
+    let read = Set(commits.keys.map(\.topic))
+    let partitions = topics.filter { read.contains($0.name) }.flatMap(\.partitions)
+    let ends = try await clusters.sourceAdmin.offsets(.end, of: partitions)
+    let missing = partitions.filter { commits[$0] == nil }
+    if !missing.isEmpty, rule?.missingCommit == .error {
+      blockers.append(
+        "group \(name) has no commit for \(missing.map(\.description).joined(separator: ", ")); set `missingCommit`")
+    }
+    let moved = Set(topics.map(\.name))
+    for topic in read.subtracting(moved).sorted() where plan.topicRule(for: topic) != nil {
+      blockers.append("group \(name) of stage \(stage) also reads \(topic), which another stage moves")
+    }
+    let lag = partitions.reduce(0) { sum, partition in
+      guard let commit = commits[partition], let end = ends[partition] else { return sum }
+      return sum + max(0, end - commit)
+    }
+    return DryRunReport.Group(
+      group: name, stage: stage, owner: rule?.owner ?? "", state: description.state.rawValue,
+      members: description.members.count, lag: lag, missingCommits: missing.map(\.description),
+      failureMode: rule?.failureMode)
+  }
+
+  private static func stage(_ stage: StagePlan) -> DryRunReport.Stage {
+    DryRunReport.Stage(
+      stage: stage.name, gates: stage.gates.map(\.summary),
+      steps: path(from: .planned).map { describe($0, stage) } + [
+        "soak for \(stage.soak), then a person says `ferry finalize`"
+      ],
+      wayBack: path(from: .retreating).map { describe($0, stage) })
+  }
+
+  /// The steps that the machine itself would perform from `phase` on: the same code as the run's.
+  private static func path(from phase: Phase) -> [Step] {
+    var steps: [Step] = []
+    var phase = phase
+    while let step = phase.nextStep {
+      steps.append(step)
+      phase = step.reaches
+    }
+    return steps
+  }
+
+  private static func describe(_ step: Step, _ stage: StagePlan) -> String {
+    let hook: Hook? =
+      switch step {
+      case .fence, .fenceTarget: stage.fence
+      case .switchClients, .returnClients: stage.switchClients
+      case .release: stage.unfence ?? stage.fence
+      default: nil
+      }
+    return "\(step.rawValue): \(step.summary)" + (hook.map { " (\($0.summary))" } ?? "")
+  }
+}

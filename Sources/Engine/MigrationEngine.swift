@@ -1,0 +1,172 @@
+package import Cutover
+internal import Foundation
+package import Journal
+internal import Kafka
+internal import KafkaModel
+package import Logging
+internal import Mirror
+package import Plan
+
+/// Runs a migration: takes the lease, resumes every stage where its journal left it, listens to
+/// operators, and ends when all stages rest.
+package struct MigrationEngine: Sendable {
+  private let plan: MigrationPlan
+  private let journalPath: String
+  private let logger: Logger
+
+  /// What `ferry run` and its like ask for.
+  package struct Request: Sendable {
+    /// The digest that was reviewed.
+    package var digest: String?
+    /// Try rolled-back stages anew.
+    package var again = false
+    /// Only this stage; the others stay as they are.
+    package var stage: String?
+    /// A command to carry out first, as if it had come through the journal.
+    package var command: NewCommand?
+
+    package init() {}
+  }
+
+  /// How a run ended.
+  package enum Outcome: Sendable {
+    case finalized
+    case rolledBack(stage: String, reason: String)
+    case stopped(stage: String, step: Step, reason: String)
+    /// The stages run on, but something asked the engine to end.
+    case interrupted
+  }
+
+  package init(plan: MigrationPlan, journalPath: String, logger: Logger) {
+    self.plan = plan
+    self.journalPath = journalPath
+    self.logger = logger
+  }
+
+  /// Runs until every stage rests. Cancellation is graceful: what is in flight is stored and journalled.
+  ///
+  /// Throws: `EngineError`, `JournalError`, `PlanError`, `KafkaError` - before anything was done.
+  package func run(
+    _ request: Request, onStatus: @escaping @Sendable (MigrationStatus) -> Void
+  ) async throws -> Outcome {
+    if let wanted = request.digest, wanted != plan.digest {
+      throw EngineError.digestDiffers(wanted: wanted, now: plan.digest)
+    }
+    let clusters = try Clusters(plan, logger: logger)
+    let journal = try MigrationJournal.open(at: journalPath, mode: .create(migration: plan.name))
+    let lease = try journal.acquireLease(holder: .current, duration: Self.leaseDuration)
+    defer { journal.release(lease) }
+    if let known = try journal.fact("planDigest"), known != plan.digest {
+      throw EngineError.planChanged(journalled: known, now: plan.digest)
+    }
+    let estate = try await pinnedEstate(journal, lease, clusters)
+    try journal.setFact("planDigest", plan.digest, lease: lease)
+
+    let ledger = try Ledger(journal, lease: lease)
+    let board = StatusBoard()
+    let throttle = Throttle(bytesPerSecond: plan.mirror.bytesPerSecond)
+    var runners: [StageRunner] = []
+    for stage in plan.stages where request.stage == nil || request.stage == stage.name {
+      let context = StageContext(
+        plan: plan, stage: stage, estate: estate, clusters: clusters, ledger: ledger,
+        throttle: throttle, board: board, logger: logger)
+      let earlier = plan.stages.prefix { $0.name != stage.name }.map(\.name)
+      runners.append(
+        StageRunner(
+          context: context, steps: StageSteps(context: context),
+          mayFence: {
+            earlier.allSatisfy { ledger.machine(of: $0).phase.isSettled }
+          }))
+    }
+    if let command = request.command {
+      // Before anything is resumed: a stage that is to go back must not first try to go on.
+      let id = try journal.submit(command)
+      if let submitted = try journal.command(id), let event = StageRunner.event(of: submitted) {
+        let answer = CommandOutcome(accepted: true, message: "accepted")
+        try ledger.record(event, stage: command.stage ?? "", answer: (command: id, outcome: answer))
+      }
+    }
+    for runner in runners where request.again {
+      if runner.context.machine.phase == .rolledBack {
+        try ledger.record(.reopen, stage: runner.context.stage.name)
+      }
+    }
+    try ledger.record(.engine, stage: nil, ["started": LeaseHolder.current.description])
+    let desk = Desk(plan: plan, ledger: ledger, board: board, runners: runners, onStatus: onStatus)
+    do {
+      try await runStages(runners, desk)
+    } catch is CancellationError {
+      for runner in runners { await runner.context.mirrors.stop() }
+      try desk.publish()
+      return .interrupted
+    }
+    try desk.publish()
+    return outcome(runners)
+  }
+
+  static let leaseDuration = Duration.seconds(15)
+
+  /// What the plan meant when the run began. Should the clusters have changed since, the run stops.
+  private func pinnedEstate(
+    _ journal: MigrationJournal, _ lease: Lease, _ clusters: Clusters
+  ) async throws -> Estate {
+    let now = try await Estate.survey(plan, source: clusters.sourceAdmin)
+    let topics = now.topics.map { "\($0.name)/\($0.partitionCount)" }.sorted()
+    if let pinned = try journal.fact("estate") {
+      let known = try JSON.value(PinnedEstate.self, pinned)
+      if let changed = Set(known.topics).symmetricDifference(topics).sorted().first {
+        throw EngineError.topicDrift(
+          topic: changed, what: "the source's topics or their partitions changed since the run began")
+      }
+      return Estate(topics: now.topics, groups: known.groups, findings: now.findings)
+    }
+    try journal.setFact(
+      "estate", try JSON.text(PinnedEstate(topics: topics, groups: now.groups)), lease: lease)
+    return now
+  }
+
+  private struct PinnedEstate: Codable {
+    let topics: [String]
+    let groups: [String: [String]]
+  }
+
+  private func runStages(_ runners: [StageRunner], _ desk: Desk) async throws {
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { try await desk.run() }
+      group.addTask {
+        try await withThrowingTaskGroup(of: Void.self) { stages in
+          for runner in runners { stages.addTask { try await runner.run() } }
+          try await stages.waitForAll()
+        }
+      }
+      // The desk never ends by itself, so the first to end is the stages, or an error.
+      defer { group.cancelAll() }
+      try await group.next()
+      group.cancelAll()
+      while true {
+        do {
+          guard try await group.next() != nil else { return }
+        } catch is CancellationError {}
+      }
+    }
+  }
+
+  private func outcome(_ runners: [StageRunner]) -> Outcome {
+    for runner in runners {
+      let machine = runner.context.machine
+      let stage = runner.context.stage.name
+      if let failure = machine.failure {
+        return .stopped(stage: stage, step: failure.step, reason: failure.reason)
+      }
+      if machine.phase == .rolledBack {
+        return .rolledBack(stage: stage, reason: machine.rollbackReason ?? "")
+      }
+    }
+    return .finalized
+  }
+}
+
+extension Phase {
+  /// Later stages may begin their window.
+  var isSettled: Bool { self == .soaking || self == .finalized }
+}

@@ -1,0 +1,92 @@
+internal import Kafka
+internal import KafkaModel
+internal import Logging
+internal import Mirror
+
+/// One stage's two mirrors, at most one of which runs.
+actor MirrorControl {
+  private struct Running {
+    let direction: Direction
+    let replicator: Replicator
+    let task: Task<Void, Never>
+    let partitions: Set<TopicPartition>
+  }
+
+  private let clusters: Clusters
+  private let store: @Sendable () throws -> any MapStore
+  private let throttle: Throttle
+  private let lanes: Int?
+  private let memoryBytes: Int64
+  private let logger: Logger
+  private var running: Running?
+  private var failure: (any Error)?
+
+  init(
+    clusters: Clusters, throttle: Throttle, lanes: Int?, memoryBytes: Int64, logger: Logger,
+    store: @escaping @Sendable () throws -> any MapStore
+  ) {
+    self.clusters = clusters
+    self.store = store
+    self.throttle = throttle
+    self.lanes = lanes
+    self.memoryBytes = memoryBytes
+    self.logger = logger
+  }
+
+  /// Starts mirroring `partitions`; nothing happens where that mirror runs already.
+  func start(_ direction: Direction, _ partitions: [TopicPartition]) async throws {
+    if let running, running.direction == direction { return }
+    await stop()
+    failure = nil
+    var limits = LaneLimits()
+    limits.bytes = Int(memoryBytes / 2)
+    let replicator = Replicator(
+      direction: direction, origin: clusters.connection(direction.origin),
+      destination: clusters.connection(direction.destination), store: try store(),
+      throttle: throttle, laneCount: lanes ?? min(4, max(1, partitions.count / 8)),
+      limits: limits, logger: logger)
+    let task = Task {
+      do {
+        try await replicator.run(partitions)
+      } catch {
+        self.failed(error)
+      }
+    }
+    running = Running(
+      direction: direction, replicator: replicator, task: task, partitions: Set(partitions))
+  }
+
+  private func failed(_ error: any Error) { failure = error }
+
+  /// Stops after everything in flight is stored and journalled.
+  func stop() async {
+    guard let ending = running else { return }
+    running = nil
+    await ending.replicator.stop()
+    await ending.task.value
+  }
+
+  var direction: Direction? { running?.direction }
+
+  /// The running mirror's progress, of every partition that it has reconciled.
+  ///
+  /// Throws: ``EngineError/partitionStopped(_:)``, or the journal's error that ended the mirror.
+  func progress() throws -> [TopicPartition: PartitionProgress] {
+    let all = try uncheckedProgress()
+    for fault in all.values.compactMap(\.fault) { throw EngineError.partitionStopped(fault) }
+    return all
+  }
+
+  /// As ``progress()``, with faulty partitions left in.
+  func uncheckedProgress() throws -> [TopicPartition: PartitionProgress] {
+    if let failure { throw failure }
+    return running?.replicator.progress.all ?? [:]
+  }
+
+  /// Every partition has been reconciled and is being copied.
+  func isSettled() throws -> Bool {
+    guard let running else { return false }
+    let known = try progress()
+    return running.partitions.allSatisfy { known[$0] != nil }
+  }
+}

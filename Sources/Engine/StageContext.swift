@@ -1,0 +1,140 @@
+internal import Cutover
+internal import Foundation
+internal import Kafka
+internal import KafkaModel
+internal import Logging
+internal import Mirror
+internal import Offsets
+internal import Plan
+internal import Synchronization
+
+/// Everything the steps of one stage work with.
+final class StageContext: Sendable {
+  let plan: MigrationPlan
+  let stage: StagePlan
+  let topics: [PlannedTopic]
+  let groups: [String]
+  let clusters: Clusters
+  let ledger: Ledger
+  let mirrors: MirrorControl
+  let board: StatusBoard
+  let logger: Logger
+
+  init(
+    plan: MigrationPlan, stage: StagePlan, estate: Estate, clusters: Clusters, ledger: Ledger,
+    throttle: Throttle, board: StatusBoard, logger: Logger
+  ) {
+    self.plan = plan
+    self.stage = stage
+    topics = estate.topics(of: stage.name)
+    groups = estate.groups[stage.name] ?? []
+    self.clusters = clusters
+    self.ledger = ledger
+    self.board = board
+    var logger = logger
+    logger[metadataKey: "stage"] = "\(stage.name)"
+    self.logger = logger
+    mirrors = MirrorControl(
+      clusters: clusters, throttle: throttle, lanes: plan.mirror.lanes,
+      memoryBytes: plan.mirror.memoryBytes, logger: logger
+    ) { try JournalMapStore(ledger) }
+  }
+
+  var machine: CutoverMachine { ledger.machine(of: stage.name) }
+
+  /// Source names of all partitions that the stage moves.
+  var partitions: [TopicPartition] { topics.flatMap(\.partitions) }
+
+  /// The topic on which canaries travel; exists on both clusters under the same name.
+  var canary: TopicPartition { TopicPartition("ferry.canary.\(plan.name).\(stage.name)", 0) }
+
+  func targetName(of partition: TopicPartition) -> TopicPartition {
+    topics.first { $0.name == partition.topic }?.target(of: partition) ?? partition
+  }
+
+  func name(of partition: TopicPartition, on role: ClusterRole) -> TopicPartition {
+    role == .source ? partition : targetName(of: partition)
+  }
+
+  /// `partitions` under their names on `role`'s cluster.
+  func partitions(on role: ClusterRole) -> [TopicPartition] {
+    partitions.map { name(of: $0, on: role) }
+  }
+
+  var hooks: HookRunner {
+    let ledger = ledger
+    let board = board
+    let stage = stage.name
+    return HookRunner(
+      plan: plan, clusters: clusters, isAcknowledged: { ledger.isAcknowledged($0) },
+      onWaiting: { board.setWaiting(stage, $0) })
+  }
+
+  /// Runs a hook and journals what it printed. A missing hook is somebody else's work.
+  func call(
+    _ hook: Hook?, _ action: HookCall.Action, _ cluster: ClusterRole, group: String? = nil
+  ) async throws {
+    guard let hook else { return }
+    let call = HookCall(
+      action: action, stage: stage.name, attempt: machine.attempt, cluster: cluster, group: group)
+    let start = ContinuousClock.now
+    let output = try await hooks.run(hook, call)
+    try ledger.record(
+      .hook, stage: stage.name,
+      HookRecord(
+        id: call.stepID, hook: hook.summary, output: output,
+        seconds: (ContinuousClock.now - start) / .seconds(1)))
+    Failpoint.hit("hook:\(action.rawValue):\(cluster.rawValue)")
+  }
+
+  /// Repeats `body` while it fails for passing reasons, for at most `patience`.
+  func steadily<Result: Sendable>(
+    patience: Duration = .seconds(90), _ body: @Sendable () async throws -> Result
+  ) async throws -> Result {
+    let deadline = ContinuousClock.now + patience
+    while true {
+      do {
+        return try await body()
+      } catch let error as KafkaError where error.isRetriable && ContinuousClock.now < deadline {
+        logger.notice("\(error.summary); trying again")
+        try await Task.sleep(for: .milliseconds(250))
+      }
+    }
+  }
+
+  /// Ends of logs by the partition's name on the source: last stable offsets, or high watermarks.
+  func ends(on role: ClusterRole, stable: Bool) async throws -> [TopicPartition: Offset] {
+    let admin = stable ? clusters.admin(role) : clusters.logs(role)
+    let names = partitions(on: role)
+    let found = try await steadily { try await admin.offsets(.end, of: names) }
+    return Dictionary(
+      uniqueKeysWithValues: partitions.map { ($0, found[name(of: $0, on: role)] ?? Offset(0)) })
+  }
+
+  /// Everything translation needs to know of the stage's partitions, mirrored in `direction`.
+  func translationSources(_ direction: Direction) async throws -> [TranslationSource] {
+    let store = try JournalMapStore(ledger)
+    let admin = clusters.logs(direction.destination)
+    let names = partitions(on: direction.destination)
+    let bounds = try await steadily { try await admin.bounds(of: names) }
+    var sources: [TranslationSource] = []
+    for partition in partitions {
+      let destination = name(of: partition, on: direction.destination)
+      sources.append(
+        TranslationSource(
+          map: try await store.map(of: partition), source: partition,
+          target: targetName(of: partition), destinationStart: bounds[destination]!.start,
+          destinationEnd: bounds[destination]!.end))
+    }
+    return sources
+  }
+}
+
+/// A hook's run, as journalled.
+package struct HookRecord: Codable, Sendable {
+  package let id: String
+  package let hook: String
+  /// The first 2,000 bytes, secrets struck out.
+  package let output: String
+  package let seconds: Double
+}

@@ -1,0 +1,193 @@
+internal import Cutover
+internal import Foundation
+internal import Journal
+internal import Kafka
+internal import KafkaModel
+internal import Logging
+internal import Plan
+internal import Synchronization
+
+/// Operators' commands that wait for their stage.
+final class CommandQueue: Sendable {
+  private let commands = Mutex<[OperatorCommand]>([])
+
+  func put(_ command: OperatorCommand) {
+    commands.withLock { queue in
+      if !queue.contains(where: { $0.id == command.id }) { queue.append(command) }
+    }
+  }
+
+  func take() -> OperatorCommand? {
+    commands.withLock { $0.isEmpty ? nil : $0.removeFirst() }
+  }
+}
+
+/// Carries one stage from phase to phase: performs the step that its machine names, journals what came
+/// of it, and listens to operators meanwhile.
+struct StageRunner: Sendable {
+  let context: StageContext
+  let steps: StageSteps
+  let queue = CommandQueue()
+  /// Whether the stage may enter its window now; another one may be in its own.
+  let mayFence: @Sendable () -> Bool
+
+  private enum Outcome: Sendable {
+    case done(Evidence)
+    case failed(String)
+    case stop(any Error)
+    case event(StageEvent, command: Int64?)
+    case cancelled
+  }
+
+  private var stage: String { context.stage.name }
+
+  /// Runs the stage until it rests: finalized, rolled back, or stopped by a failure.
+  ///
+  /// Throws: `CancellationError` - the engine is to end; `JournalError`.
+  func run() async throws {
+    try context.ledger.record(.resumed, stage: stage)
+    try await steps.ensureMirrors()
+    while true {
+      try Task.checkCancellation()
+      let machine = context.machine
+      if let step = machine.step {
+        Failpoint.hit("begin:\(step.rawValue)")
+        context.logger.info("\(step.rawValue): \(step.summary)")
+        try await settle(step, try await race { try await self.perform(step) })
+      } else if machine.phase == .soaking {
+        try await settle(nil, try await race { try await self.soak() })
+      } else {
+        await context.mirrors.stop()
+        return
+      }
+    }
+  }
+
+  private func perform(_ step: Step) async throws -> Outcome {
+    if step == .fence {
+      while !mayFence() {
+        context.board.setWaiting(stage, "an earlier stage to reach `soaking`")
+        try await Task.sleep(for: .milliseconds(200))
+      }
+      context.board.setWaiting(stage, nil)
+    }
+    do {
+      return .done(try await steps.perform(step))
+    } catch let error as CancellationError {
+      throw error
+    } catch let error as JournalError {
+      // Without its journal the engine must not go on, nor judge the step.
+      return .stop(error)
+    } catch let error as any OperatorError {
+      return .failed(error.summary)
+    } catch {
+      return .failed("\(error)")
+    }
+  }
+
+  /// Runs `body` until it ends or an operator's command changes the stage's course; then `body` is
+  /// cancelled, and waited for.
+  private func race(
+    _ body: @escaping @Sendable () async throws -> Outcome
+  ) async throws -> Outcome {
+    try await withThrowingTaskGroup(of: Outcome.self) { group in
+      group.addTask {
+        do { return try await body() } catch is CancellationError { return .cancelled }
+      }
+      group.addTask {
+        do { return try await self.nextCommand() } catch is CancellationError { return .cancelled }
+      }
+      let first = try await group.next() ?? .cancelled
+      group.cancelAll()
+      // What is cancelled may still act for a moment: nothing else happens until it has ended.
+      while try await group.next() != nil {}
+      return first
+    }
+  }
+
+  /// The next command that the stage's phase allows; others are answered with a refusal.
+  private func nextCommand() async throws -> Outcome {
+    while true {
+      try await Task.sleep(for: .milliseconds(50))
+      guard let command = queue.take() else { continue }
+      guard let event = Self.event(of: command) else { continue }
+      var machine = context.machine
+      do {
+        _ = try machine.apply(event)
+        return .event(event, command: command.id)
+      } catch {
+        try context.ledger.journal.append(
+          [NewEvent(stage: stage, kind: EntryKind.engine.rawValue, payload: "{\"refused\":\"\(command.kind)\"}")],
+          answer: (
+            command: command.id, outcome: CommandOutcome(accepted: false, message: error.summary)
+          ), lease: context.ledger.lease)
+      }
+    }
+  }
+
+  static func event(of command: OperatorCommand) -> StageEvent? {
+    switch command.kind {
+    case "rollback":
+      .rollback(reason: command.reason ?? "asked for by \(command.user)@\(command.host)")
+    case "finalize": .finalize
+    default: nil
+    }
+  }
+
+  private func settle(_ step: Step?, _ outcome: Outcome) async throws {
+    switch outcome {
+    case .done(let evidence):
+      guard let step else { return }
+      Failpoint.hit("act:\(step.rawValue)")
+      for note in evidence.notes { context.logger.info("\(step.rawValue): \(note)") }
+      try context.ledger.record(.done(step), stage: stage, evidence: evidence)
+      Failpoint.hit("done:\(step.rawValue)")
+    case .failed(let reason):
+      guard let step else { return }
+      context.logger.error("\(step.rawValue) failed: \(reason)")
+      try context.ledger.record(.failed(step, reason: reason), stage: stage)
+    case .stop(let error):
+      throw error
+    case .event(let event, let command):
+      let answer = command.map {
+        (command: $0, outcome: CommandOutcome(accepted: true, message: "accepted"))
+      }
+      try context.ledger.record(event, stage: stage, answer: answer)
+    case .cancelled:
+      throw CancellationError()
+    }
+  }
+
+  /// Watches the moved clients until a person decides or a trigger of the plan fires.
+  private func soak() async throws -> Outcome {
+    let start = ContinuousClock.now
+    var above: [Int: ContinuousClock.Instant] = [:]
+    defer { context.board.setWaiting(stage, nil) }
+    while true {
+      let left = context.stage.soak - (ContinuousClock.now - start)
+      context.board.setWaiting(
+        stage,
+        left > .zero
+          ? "soaking for another \(Int((left / .seconds(1)).rounded(.up))) s; then `ferry finalize` or `ferry rollback`"
+          : "a person: `ferry finalize` or `ferry rollback`")
+      for (index, trigger) in context.stage.rollbackOn.enumerated() {
+        var worst: (group: String, lag: Int64) = ("", -1)
+        for group in context.groups {
+          let lag = try await steps.groupLag(group, .target)
+          if lag > worst.lag { worst = (group, lag) }
+        }
+        guard worst.lag > trigger.groupLagAbove else {
+          above[index] = nil
+          continue
+        }
+        let since = above[index] ?? .now
+        above[index] = since
+        if ContinuousClock.now - since >= trigger.sustained {
+          let what = "group \(worst.group) is \(worst.lag) records behind for \(trigger.sustained)"
+          return .event(.rollback(reason: EngineError.trigger(what).summary), command: nil)
+        }
+      }
+      try await Task.sleep(for: .milliseconds(500))
+    }
+  }
+}

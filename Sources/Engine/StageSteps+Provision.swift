@@ -1,0 +1,153 @@
+internal import Cutover
+internal import Foundation
+internal import Journal
+internal import Kafka
+internal import KafkaModel
+internal import Mirror
+internal import Plan
+
+extension StageSteps {
+  /// Creates the target topics that are not there, and compares what is there with the plan.
+  func provision() async throws -> Evidence {
+    var evidence = Evidence()
+    let admin = context.clusters.targetAdmin
+    for topic in context.topics {
+      let created = try await context.steadily {
+        do {
+          try await admin.createTopic(
+            topic.targetName, partitions: topic.targetPartitionCount,
+            replicationFactor: topic.rule.replication, config: topic.config)
+          return true
+        } catch let error as KafkaError where error.isTopicAlreadyThere {
+          return false
+        }
+      }
+      evidence.notes.append("\(topic.targetName): \(created ? "created" : "was there")")
+      try await checkTarget(topic)
+      for partition in topic.partitions {
+        _ = try context.ledger.journal.registerPartition(
+          source: partition, target: topic.target(of: partition), lease: context.ledger.lease)
+      }
+    }
+    return evidence
+  }
+
+  private func checkTarget(_ topic: PlannedTopic) async throws {
+    let admin = context.clusters.targetAdmin
+    // A new topic takes a moment to be known everywhere.
+    let deadline = ContinuousClock.now + .seconds(20)
+    var description: TopicDescription?
+    while description == nil {
+      do {
+        description = try await context.steadily {
+          try await admin.topics(named: topic.targetName).first
+        }
+      } catch let error as KafkaError where error.isUnknownTopic && ContinuousClock.now < deadline {
+        try await Task.sleep(for: .milliseconds(100))
+      }
+    }
+    guard let description, description.partitionCount == topic.targetPartitionCount else {
+      throw EngineError.topicDrift(
+        topic: topic.targetName,
+        what: "it has \(description?.partitionCount ?? 0) partitions, planned are \(topic.targetPartitionCount)")
+    }
+    let effective = try await context.steadily { try await admin.configs(of: topic.targetName) }
+    for (name, value) in topic.config.sorted(by: { $0.key < $1.key }) {
+      guard let found = effective[name]?.value, found != value else { continue }
+      throw EngineError.topicDrift(
+        topic: topic.targetName, what: "its \(name) is \(found), planned is \(value)")
+    }
+  }
+
+  /// Arms the forward mirror and starts it.
+  func mirror() async throws -> Evidence {
+    if armed(.forward) == nil { try await armForward() }
+    try await context.mirrors.start(.forward, context.partitions)
+    try await wait(.seconds(300)) {
+      try await context.mirrors.isSettled()
+    } onTimeout: {
+      KafkaError.timedOut("reconcile all partitions", cluster: "target")
+    }
+    return Evidence()
+  }
+
+  /// Fixes, before anything is written, where each log stands. A target partition may hold only what
+  /// the map knows.
+  private func armForward() async throws {
+    let bases = try await context.ends(on: .target, stable: false)
+    let store = try JournalMapStore(context.ledger)
+    var positions: [TopicPartition: Offset] = [:]
+    let reader = try PartitionReader(context.clusters.target)
+    for partition in context.partitions {
+      let mapped = try await store.map(of: partition).end(on: .target)
+      let target = context.targetName(of: partition)
+      let base = bases[partition]!
+      if let mapped {
+        // Only markers of the clients' own transactions may follow what the map knows.
+        let extra = try await reader.digests(of: target, from: mapped, limit: 1, before: base)
+        if let record = extra.first {
+          throw EngineError.partitionStopped(
+            .foreignWrite(destination: target, at: record.offset))
+        }
+      } else if base > Offset(0) {
+        throw EngineError.targetNotEmpty(target, end: base)
+      }
+    }
+    for topic in context.topics {
+      positions.merge(try await startPositions(topic)) { _, new in new }
+    }
+    try context.ledger.record(
+      .armed, stage: context.stage.name,
+      Armed(
+        direction: .forward, attempt: context.machine.attempt, bases: bases, positions: positions))
+  }
+
+  private func startPositions(_ topic: PlannedTopic) async throws -> [TopicPartition: Offset] {
+    let admin = context.clusters.sourceAdmin
+    let names = topic.partitions
+    switch topic.rule.start {
+    case .earliest: return try await context.steadily { try await admin.offsets(.start, of: names) }
+    case .latest: return try await context.steadily { try await admin.offsets(.end, of: names) }
+    case .timestamp(let milliseconds):
+      let ends = try await context.steadily { try await admin.offsets(.end, of: names) }
+      let found = try await context.steadily {
+        try await admin.offsets(.timestamp(milliseconds), of: names)
+      }
+      return ends.merging(found) { _, found in found }
+    }
+  }
+
+  /// Waits for the lag gates.
+  func catchUp() async throws -> Evidence {
+    try await ensureMirrors()
+    var gates: [(limit: Int64, sustained: Duration)] = context.stage.gates.compactMap { gate in
+      if case .lagBelow(let limit, let sustained) = gate { (limit, sustained) } else { nil }
+    }
+    if gates.isEmpty { gates = [(1000, .zero)] }
+    var since: [ContinuousClock.Instant?] = gates.map { _ in nil }
+    defer { context.board.setWaiting(context.stage.name, nil) }
+    while true {
+      let lag = try await lag()
+      context.board.setLag(context.stage.name, lag)
+      let now = ContinuousClock.now
+      for index in gates.indices {
+        since[index] = lag <= gates[index].limit ? (since[index] ?? now) : nil
+      }
+      if gates.indices.allSatisfy({ since[$0].map { start in now - start } ?? .zero - .seconds(1) >= gates[$0].sustained }) {
+        var evidence = Evidence()
+        evidence.notes = ["the mirror is \(lag) offsets behind"]
+        return evidence
+      }
+      try await Task.sleep(for: .milliseconds(200))
+    }
+  }
+
+  /// Offsets between what is mirrored and what can be read, over all partitions.
+  func lag() async throws -> Int64 {
+    let ends = try await context.ends(on: .source, stable: true)
+    let progress = try await context.mirrors.progress()
+    return ends.reduce(0) { sum, end in
+      sum + max(0, end.value - (progress[end.key]?.position ?? Offset(0)))
+    }
+  }
+}

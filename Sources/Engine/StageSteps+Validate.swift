@@ -1,0 +1,106 @@
+internal import Cutover
+internal import Foundation
+internal import Journal
+internal import Kafka
+internal import KafkaModel
+internal import Mirror
+internal import Plan
+internal import Synchronization
+internal import Validation
+
+extension StageSteps {
+  /// Compares everything mirrored so far that was not compared before.
+  func validate() async throws -> Evidence {
+    try await ensureMirrors()
+    try await wait(.seconds(300)) {
+      try await context.mirrors.isSettled()
+    } onTimeout: {
+      KafkaError.timedOut("reconcile all partitions", cluster: "target")
+    }
+    let progress = try await context.mirrors.progress()
+    return try await compareForward(progress.mapValues(\.position))
+  }
+
+  /// Compares up to the fence offsets, and sees that the fence still holds.
+  func seal() async throws -> Evidence {
+    try await checkStillFenced(.source, since: .fence)
+    let fence = context.ledger.evidence(of: context.stage.name, .fence)?.ends ?? [:]
+    return try await compareForward(fence)
+  }
+
+  private func compareForward(_ ends: [TopicPartition: Offset]) async throws -> Evidence {
+    let store = try JournalMapStore(context.ledger)
+    var ranges: [ComparisonRange] = []
+    for topic in context.topics {
+      for partition in topic.partitions {
+        let map = try await store.map(of: partition)
+        guard let first = map.segments.first, let end = ends[partition] else { continue }
+        let proved =
+          topic.isCompacted
+          ? nil : try context.ledger.journal.validatedUpTo(store.partitions[partition]!.id)
+        let from = max(first.sourceStart, proved ?? first.sourceStart)
+        guard from < end else { continue }
+        guard let mapped = map.translate(from, from: .source) else { continue }
+        ranges.append(
+          ComparisonRange(
+            source: partition, target: topic.target(of: partition), sourceRange: from..<end,
+            targetRange: mapped..<(map.translate(end, from: .source) ?? map.end(on: .target)!),
+            map: map, isCompacted: topic.isCompacted))
+      }
+    }
+    let evidence = try await compare(ranges)
+    for range in ranges where !range.isCompacted {
+      try context.ledger.journal.recordValidated(
+        partition: store.partitions[range.source]!.id, sourceRange: range.sourceRange,
+        records: range.map?.pairs(in: range.sourceRange, on: .source).reduce(0) { $0 + $1.count } ?? 0,
+        digest: .zero, lease: context.ledger.lease)
+    }
+    return evidence
+  }
+
+  /// Compares what the reverse mirror carried back.
+  func sealReverse() async throws -> Evidence {
+    try await checkStillFenced(.target, since: .fenceTarget)
+    let store = try JournalMapStore(context.ledger)
+    let bases = armed(.reverse)?.bases ?? [:]
+    var ranges: [ComparisonRange] = []
+    for topic in context.topics {
+      for partition in topic.partitions {
+        let map = try await store.map(of: partition)
+        guard let base = bases[partition], let end = map.end(on: .source), end > base,
+          let from = map.translate(base, from: .source), let to = map.end(on: .target)
+        else { continue }
+        ranges.append(
+          ComparisonRange(
+            source: partition, target: topic.target(of: partition), sourceRange: base..<end,
+            targetRange: from..<to, map: map, isCompacted: topic.isCompacted))
+      }
+    }
+    return try await compare(ranges)
+  }
+
+  private func compare(_ ranges: [ComparisonRange]) async throws -> Evidence {
+    let start = ContinuousClock.now
+    let comparator = try Comparator(
+      source: context.clusters.source, target: context.clusters.target)
+    var verdicts: [Verdict] = []
+    for range in ranges {
+      verdicts.append(try await context.steadily { try await comparator.compare(range) })
+    }
+    let different = verdicts.filter { !$0.isEqual }
+    guard different.isEmpty else { throw EngineError.differences(different) }
+    let records = verdicts.reduce(0) { $0 + $1.records }
+    var evidence = Evidence()
+    evidence.notes = [
+      "\(records) records in \(ranges.count) partitions are equal on both sides, compared in \(ContinuousClock.now - start)"
+    ]
+    return evidence
+  }
+}
+
+/// Notes from several tasks.
+final class NoteList: Sendable {
+  private let notes = Mutex<[String]>([])
+  func add(_ note: String) { notes.withLock { $0.append(note) } }
+  var sorted: [String] { notes.withLock { $0.sorted() } }
+}

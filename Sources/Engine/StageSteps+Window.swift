@@ -1,0 +1,149 @@
+internal import Cutover
+internal import Foundation
+internal import Kafka
+internal import KafkaModel
+internal import Mirror
+internal import Offsets
+internal import Plan
+
+extension StageSteps {
+  /// Fences the source, if draining what is left promises to fit the plan's budget.
+  func fenceSource() async throws -> Evidence {
+    try await ensureMirrors()
+    try await wait(.seconds(300)) {
+      try await context.mirrors.isSettled()
+    } onTimeout: {
+      KafkaError.timedOut("reconcile all partitions", cluster: "target")
+    }
+    if let budget = drainBudget {
+      let lag = try await lag()
+      let rate = max(1000, context.board.live(context.stage.name).rate ?? 0)
+      let seconds = Double(lag) / rate
+      if seconds > budget / .seconds(1) {
+        throw EngineError.drainForecast(seconds: seconds, within: budget)
+      }
+    }
+    return try await fence(.source)
+  }
+
+  /// Runs the fence and sees every end offset of `cluster` stand still for the stability window. The
+  /// ends are the fence offsets, by the partition's name on the source.
+  func fence(_ cluster: ClusterRole) async throws -> Evidence {
+    try await context.call(context.stage.fence, .fence, cluster)
+    let window = context.stage.stability
+    let patience = window * 2 + .seconds(10)
+    let start = ContinuousClock.now
+    var ends = try await context.ends(on: cluster, stable: false)
+    let first = ends
+    var stillSince = ContinuousClock.now
+    while ContinuousClock.now - stillSince < window {
+      try await Task.sleep(for: .milliseconds(100))
+      let now = try await context.ends(on: cluster, stable: false)
+      if now != ends {
+        ends = now
+        stillSince = .now
+      }
+      let waited = ContinuousClock.now - start
+      if waited > patience {
+        let moving = ends.filter { first[$0.key] != $0.value }.sorted { $0.key < $1.key }
+        throw EngineError.fenceDoesNotHold(
+          cluster: cluster.rawValue,
+          moving: moving.map {
+            let moved = $0.value - (first[$0.key] ?? $0.value)
+            return
+              "\(context.name(of: $0.key, on: cluster)) went from \(first[$0.key] ?? $0.value) to \($0.value), \(Int(Double(moved) / (waited / .seconds(1)))) records/s"
+          })
+      }
+    }
+    try await awaitNoOpenTransaction(cluster, ends)
+    var evidence = Evidence()
+    evidence.ends = ends
+    evidence.notes = ["\(ends.count) partitions stood still for \(window)"]
+    return evidence
+  }
+
+  /// Readers have to reach the end of every log: an open transaction would hide records behind it.
+  private func awaitNoOpenTransaction(
+    _ cluster: ClusterRole, _ ends: [TopicPartition: Offset]
+  ) async throws {
+    let deadline = ContinuousClock.now + .seconds(15)
+    while true {
+      let stable = try await context.ends(on: cluster, stable: true)
+      guard let open = ends.first(where: { stable[$0.key]! < $0.value }) else { return }
+      guard ContinuousClock.now < deadline else {
+        throw EngineError.openTransaction(
+          context.name(of: open.key, on: cluster), stableEnd: stable[open.key]!, end: open.value)
+      }
+      try await Task.sleep(for: .milliseconds(200))
+    }
+  }
+
+  private var drainBudget: Duration? {
+    context.stage.gates.compactMap { gate in
+      if case .drainWithin(let budget) = gate { budget } else { nil }
+    }.min()
+  }
+
+  /// Waits until the mirror has stored all up to the fence offsets, and stops it.
+  func drain(_ direction: Direction, after fence: Step) async throws -> Evidence {
+    let ends = context.ledger.evidence(of: context.stage.name, fence)?.ends ?? [:]
+    try await ensureMirrors()
+    let budget = (direction == .forward ? drainBudget : nil) ?? .seconds(300)
+    try await wait(budget) {
+      let progress = try await context.mirrors.progress()
+      return ends.allSatisfy { progress[$0.key].map { $0.position } ?? Offset(-1) >= $0.value }
+    } onTimeout: {
+      let progress = try await context.mirrors.progress()
+      let left = ends.filter { (progress[$0.key]?.position ?? Offset(0)) < $0.value }
+      return EngineError.drainTooSlow(
+        within: budget,
+        left: left.sorted { $0.key < $1.key }.map {
+          "\($0.key) is at \(progress[$0.key]?.position ?? Offset(0)) of \($0.value)"
+        })
+    }
+    await context.mirrors.stop()
+    var evidence = Evidence()
+    evidence.ends = ends
+    return evidence
+  }
+
+  /// Nobody may have written behind a fence.
+  func checkStillFenced(_ cluster: ClusterRole, since fence: Step) async throws {
+    let fenced = context.ledger.evidence(of: context.stage.name, fence)?.ends ?? [:]
+    let now = try await context.ends(on: cluster, stable: false)
+    for (partition, end) in fenced.sorted(by: { $0.key < $1.key }) where now[partition] != end {
+      throw EngineError.strayWrite(
+        context.name(of: partition, on: cluster), from: end, to: now[partition] ?? end)
+    }
+  }
+
+  /// Pauses the groups on the cluster they leave, carries their commits over and reads them back.
+  func translate(_ direction: Direction) async throws -> Evidence {
+    let origin = direction.origin
+    if direction == .forward { try await checkStillFenced(.source, since: .fence) }
+    try await pauseGroups(origin)
+    let sources = try await context.translationSources(direction)
+    let mover = GroupMover(
+      origin: context.clusters.admin(origin),
+      destination: context.clusters.admin(direction.destination), direction: direction)
+    let notes = NoteList()
+    try await forEachGroup { group in
+      try await context.steadily { try await mover.awaitVacant(group, patience: .seconds(30)) }
+      let policy =
+        context.plan.groupRule(for: group).flatMap {
+          MissingCommitPolicy(rawValue: $0.missingCommit.rawValue)
+        } ?? .error
+      let moved = try await context.steadily {
+        try await mover.move(group, partitions: sources, policy: policy)
+      }
+      notes.add(
+        "group \(group): "
+          + moved.offsets.sorted { $0.key < $1.key }.map {
+            "\($0.key) \($0.value.origin?.description ?? "none")->\($0.value.destination)"
+          }.joined(separator: ", "))
+    }
+    var evidence = Evidence()
+    evidence.notes = notes.sorted
+    return evidence
+  }
+}

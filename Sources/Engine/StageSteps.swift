@@ -1,0 +1,207 @@
+internal import Cutover
+internal import Foundation
+internal import Kafka
+internal import KafkaModel
+internal import Plan
+
+/// Performs a stage's steps. Each may be performed again after a crash at any point of it, and returns
+/// only when its postcondition was seen.
+struct StageSteps: Sendable {
+  let context: StageContext
+
+  /// Performs one step.
+  ///
+  /// Returns: what it observed.
+  /// Throws: `CancellationError`; any other error is the step's failure.
+  func perform(_ step: Step) async throws -> Evidence {
+    let start = ContinuousClock.now
+    var evidence =
+      switch step {
+      case .provision: try await provision()
+      case .mirror: try await mirror()
+      case .catchUp: try await catchUp()
+      case .validate: try await validate()
+      case .approve: try await approve()
+      case .fence: try await fenceSource()
+      case .drain: try await drain(.forward, after: .fence)
+      case .seal: try await seal()
+      case .translate: try await translate(.forward)
+      case .armReverse: try await armReverse()
+      case .switchClients: try await switchClients()
+      case .observe: try await observe()
+      case .finalize: try await finalize()
+      case .withdraw: try await withdraw()
+      case .fenceTarget: try await fence(.target)
+      case .drainReverse: try await drain(.reverse, after: .fenceTarget)
+      case .sealReverse: try await sealReverse()
+      case .translateBack: try await translate(.reverse)
+      case .returnClients: try await returnClients()
+      case .release: try await release()
+      }
+    evidence.seconds = (ContinuousClock.now - start) / .seconds(1)
+    return evidence
+  }
+
+  /// What has to run in the background in this phase, started anew after a restart.
+  func ensureMirrors() async throws {
+    let machine = context.machine
+    if machine.phase.isReverseMirrored, armed(.reverse) != nil {
+      try await context.mirrors.start(.reverse, reversePartitions)
+    } else if machine.phase.isForwardMirrored, armed(.forward) != nil {
+      try await context.mirrors.start(.forward, context.partitions)
+    }
+  }
+
+  var reversePartitions: [TopicPartition] { context.partitions + [context.canary] }
+
+  func armed(_ direction: Direction) -> Armed? {
+    context.ledger.armed(context.stage.name, direction, attempt: context.machine.attempt)
+  }
+
+  /// Waits until `condition` holds, looking ten times a second.
+  ///
+  /// Throws: `onTimeout()` after `patience`; `CancellationError`.
+  func wait(
+    _ patience: Duration, _ condition: () async throws -> Bool,
+    onTimeout: () async throws -> any Error
+  ) async throws {
+    let deadline = ContinuousClock.now + patience
+    while try await !condition() {
+      guard ContinuousClock.now < deadline else { throw try await onTimeout() }
+      try await Task.sleep(for: .milliseconds(100))
+    }
+  }
+
+  // MARK: Gates
+
+  func approve() async throws -> Evidence {
+    let needed = context.stage.gates.reduce(0) { most, gate in
+      if case .approvals(let count) = gate { max(most, count) } else { most }
+    }
+    let stage = context.stage.name
+    defer { context.board.setWaiting(stage, nil) }
+    while true {
+      let given = context.ledger.approvals(of: stage)
+      if given.count >= needed {
+        var evidence = Evidence()
+        evidence.notes = ["approved by \(given.sorted().joined(separator: ", "))"]
+        if needed == 0 { evidence.notes = ["no approvals asked for"] }
+        return evidence
+      }
+      context.board.setWaiting(
+        stage, "approval: \(given.count) of \(needed) given, `ferry approve`")
+      // A stage that waits here must not lose its footing unnoticed.
+      _ = try await context.mirrors.progress()
+      try await Task.sleep(for: .milliseconds(100))
+    }
+  }
+
+  // MARK: Clients
+
+  func switchClients() async throws -> Evidence {
+    if context.machine.attempt > 1 {
+      try await context.call(context.stage.unfence ?? context.stage.fence, .unfence, .target)
+    }
+    try await context.call(context.stage.switchClients, .switchClients, .target)
+    try await resumeGroups(.target)
+    return Evidence()
+  }
+
+  func returnClients() async throws -> Evidence {
+    try await context.call(context.stage.switchClients, .switchClients, .source)
+    try await resumeGroups(.source)
+    return Evidence()
+  }
+
+  func release() async throws -> Evidence {
+    try await context.call(context.stage.unfence ?? context.stage.fence, .unfence, .source)
+    return Evidence()
+  }
+
+  /// The way back before any client moved.
+  func withdraw() async throws -> Evidence {
+    await context.mirrors.stop()
+    let ledger = context.ledger
+    let attempt = context.machine.attempt
+    if ledger.wasBegun(context.stage.name, .translate, attempt: attempt) {
+      try await resumeGroups(.source)
+    }
+    if ledger.wasBegun(context.stage.name, .fence, attempt: attempt) {
+      _ = try await release()
+    }
+    return Evidence()
+  }
+
+  func pauseGroups(_ cluster: ClusterRole) async throws {
+    try await forEachGroup { group in
+      try await context.call(context.plan.groupRule(for: group)?.pause, .pause, cluster, group: group)
+    }
+  }
+
+  func resumeGroups(_ cluster: ClusterRole) async throws {
+    try await forEachGroup { group in
+      try await context.call(
+        context.plan.groupRule(for: group)?.resume, .resume, cluster, group: group)
+    }
+  }
+
+  /// Eight groups at a time.
+  func forEachGroup(_ body: @escaping @Sendable (String) async throws -> Void) async throws {
+    try await withThrowingTaskGroup(of: Void.self) { tasks in
+      var waiting = context.groups.makeIterator()
+      for _ in 0..<8 {
+        if let group = waiting.next() { tasks.addTask { try await body(group) } }
+      }
+      while try await tasks.next() != nil {
+        if let group = waiting.next() { tasks.addTask { try await body(group) } }
+      }
+    }
+  }
+
+  /// Sees the moved clients work on the target: a first record, and each group's promise kept.
+  func observe() async throws -> Evidence {
+    var evidence = Evidence()
+    try await ensureMirrors()
+    let before = context.ledger.evidence(of: context.stage.name, .armReverse)?.ends ?? [:]
+    let deadline = ContinuousClock.now + .seconds(30)
+    var sawRecord = false
+    while !sawRecord, ContinuousClock.now < deadline {
+      let now = try await context.ends(on: .target, stable: true)
+      sawRecord = now.contains { $0.value > before[$0.key] ?? Offset(.max) }
+      if !sawRecord { try await Task.sleep(for: .milliseconds(100)) }
+    }
+    evidence.notes.append(
+      sawRecord
+        ? "a producer wrote to the target" : "SKIPPED: no producer wrote to the target within 30 s")
+    for group in context.groups {
+      guard let verify = context.plan.groupRule(for: group)?.verify else {
+        evidence.notes.append("SKIPPED: group \(group) has no `verify`")
+        continue
+      }
+      try await wait(verify.within) {
+        try await groupLag(group, .target) <= verify.lagBelow
+      } onTimeout: {
+        EngineError.groupNotVerified(
+          group: group, lag: try await groupLag(group, .target), limit: verify.lagBelow)
+      }
+      evidence.notes.append("group \(group) works on the target")
+    }
+    return evidence
+  }
+
+  /// Records between the group's commits and the ends of the stage's partitions.
+  func groupLag(_ group: String, _ cluster: ClusterRole) async throws -> Int64 {
+    let admin = context.clusters.admin(cluster)
+    let commits = try await context.steadily { try await admin.committedOffsets(of: group) }
+    let ends = try await context.ends(on: cluster, stable: true)
+    return ends.reduce(0) { sum, end in
+      guard let commit = commits[context.name(of: end.key, on: cluster)] else { return sum }
+      return sum + max(0, end.value - commit)
+    }
+  }
+
+  func finalize() async throws -> Evidence {
+    await context.mirrors.stop()
+    return Evidence()
+  }
+}

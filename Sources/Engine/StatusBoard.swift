@@ -1,0 +1,82 @@
+package import Cutover
+internal import Foundation
+internal import Plan
+internal import Synchronization
+
+/// What one screen shows of a migration.
+package struct MigrationStatus: Codable, Sendable {
+  package struct Stage: Codable, Sendable {
+    package var stage: String
+    package var state: Phase
+    package var step: Step?
+    /// Whom or what the stage waits for, if it does.
+    package var waitingFor: String?
+    package var records: Int64 = 0
+    package var bytes: Int64 = 0
+    /// Records not mirrored yet, at most: transaction markers count too.
+    package var lag: Int64?
+    package var recordsPerSecond: Double?
+    package var failure: String?
+    package var rollbackReason: String?
+    package var faults: [String] = []
+    package var attempt = 1
+    package var approvals: [String] = []
+    /// What going back would take now.
+    package var wayBack: WayBack
+    package var rollbackSeconds: Double?
+  }
+
+  package var migration: String
+  package var change: String?
+  package var planDigest: String
+  package var stages: [Stage]
+  /// The engine that wrote this, while it runs.
+  package var engine: String?
+  /// Seconds since 1970 at which this was true.
+  package var time: Double
+}
+
+/// The running engine's view of its stages, from which status is published.
+final class StatusBoard: Sendable {
+  struct Live {
+    var waiting: String?
+    var lag: Int64?
+    var records: Int64 = 0
+    var bytes: Int64 = 0
+    var rate: Double?
+    var faults: [String] = []
+    var sampled: (records: Int64, at: ContinuousClock.Instant)?
+  }
+
+  private let live = Mutex<[String: Live]>([:])
+
+  func setWaiting(_ stage: String, _ text: String?) {
+    live.withLock { $0[stage, default: Live()].waiting = text }
+  }
+
+  func setMirror(_ stage: String, records: Int64, bytes: Int64, faults: [String]) {
+    live.withLock { live in
+      var entry = live[stage] ?? Live()
+      let now = ContinuousClock.now
+      if let sampled = entry.sampled, records >= sampled.records {
+        let seconds = (now - sampled.at) / .seconds(1)
+        if seconds >= 1 {
+          entry.rate = Double(records - sampled.records) / seconds
+          entry.sampled = (records, now)
+        }
+      } else {
+        entry.sampled = (records, now)
+      }
+      entry.records = records
+      entry.bytes = bytes
+      entry.faults = faults
+      live[stage] = entry
+    }
+  }
+
+  func setLag(_ stage: String, _ lag: Int64?) {
+    live.withLock { $0[stage, default: Live()].lag = lag }
+  }
+
+  func live(_ stage: String) -> Live { live.withLock { $0[stage] ?? Live() } }
+}
