@@ -22,7 +22,7 @@ package enum DryRun {
         DryRunReport.Topic(
           topic: topic.name, target: topic.targetName, stage: topic.stage, owner: topic.rule.owner,
           partitions: topic.partitionCount,
-          records: bounds.values.reduce(0) { $0 + ($1.end - $1.start) }, targetState: state,
+          records: bounds.values.reduce(Int64(0)) { $0 + ($1.end - $1.start) }, targetState: state,
           config: topic.config))
     }
     let brokers = try await clusters.targetAdmin.brokerCount()
@@ -82,7 +82,7 @@ package enum DryRun {
     for topic in read.subtracting(moved).sorted() where plan.topicRule(for: topic) != nil {
       blockers.append("group \(name) of stage \(stage) also reads \(topic), which another stage moves")
     }
-    let lag = partitions.reduce(0) { sum, partition in
+    let lag = partitions.reduce(Int64(0)) { sum, partition -> Int64 in
       guard let commit = commits[partition], let end = ends[partition] else { return sum }
       return sum + max(0, end - commit)
     }

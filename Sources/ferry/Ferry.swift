@@ -1,4 +1,0 @@
-@main
-struct Ferry {
-  static func main() {}
-}

@@ -1,0 +1,37 @@
+import ArgumentParser
+import Foundation
+import Logging
+
+@main
+struct Main {
+  static func main() async {
+    do {
+      var command = try Ferry.parseAsRoot()
+      if var asynchronous = command as? any AsyncParsableCommand {
+        try await asynchronous.run()
+      } else {
+        try command.run()
+      }
+    } catch {
+      exit(Failure.report(error))
+    }
+  }
+}
+
+struct Ferry: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "ferry",
+    abstract: "Moves a live Kafka estate to another cluster, and can always bring it back.",
+    discussion: """
+      A migration is declared in a plan (YAML) and journalled in one SQLite file beside it.
+
+      Exit codes: 0 done, 1 a check or step failed, 2 the plan or the arguments are wrong, 3 waiting \
+      for a person, 4 rolled back, 5 the clusters or the plan are not what was reviewed, 70 a bug.
+      """,
+    version: "0.1.0",
+    subcommands: [
+      CheckCommand.self, DryRunCommand.self, RunCommand.self, StatusCommand.self,
+      ApproveCommand.self, AckCommand.self, RollbackCommand.self, FinalizeCommand.self,
+      ValidateCommand.self, TranslateCommand.self, JournalCommand.self,
+    ])
+}

@@ -1,0 +1,54 @@
+import ArgumentParser
+import Cutover
+import Engine
+import Plan
+
+struct StatusCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "status", abstract: "One screen: where every stage is, and what going back takes.")
+
+  @OptionGroup var options: PlanOptions
+  @Flag(help: "Print JSON.") var json = false
+  @Flag(help: "Show anew every second, until Ctrl-C.") var watch = false
+
+  func run() async throws {
+    let plan = try options.load()
+    repeat {
+      let status = try MigrationStatus.read(plan, journalPath: options.journalPath(plan))
+      if json { try Console.json(status) } else { Console.out(Self.text(status, clear: watch)) }
+      if watch { try await Task.sleep(for: .seconds(1)) }
+    } while watch
+  }
+
+  static func text(_ status: MigrationStatus, clear: Bool) -> String {
+    var text = clear ? "\u{1B}[2J\u{1B}[H" : ""
+    text += "\(status.migration)\(status.change.map { "  (\($0))" } ?? "")  \(status.planDigest)\n"
+    text += "engine: \(status.engine ?? "none runs")\n"
+    for stage in status.stages {
+      text += "\n\(StatusText.line(stage))\n"
+      if let step = stage.step { text += "  now:      \(step.summary)\n" }
+      if let reason = stage.rollbackReason { text += "  went back because \(reason)\n" }
+      if !stage.approvals.isEmpty {
+        text += "  approved: \(stage.approvals.joined(separator: ", "))\n"
+      }
+      text += "  way back: \(RollbackCard.text(stage))\n"
+    }
+    return text
+  }
+}
+
+/// What an on-call engineer wants to know before going back.
+enum RollbackCard {
+  static func text(_ stage: MigrationStatus.Stage) -> String {
+    switch stage.wayBack {
+    case .nothingToUndo: "stop the mirror; clients were not touched"
+    case .withdraw:
+      "lift the fence and resume the groups on the source; no client has moved, nothing is lost or re-read"
+    case .retreat:
+      "fence the target, carry back what was born there, move groups and producers back; records lost 0, re-read 0"
+        + (stage.faults.isEmpty ? "" : "\n  BLOCKED:  \(stage.faults.joined(separator: "; "))")
+    case .underway: "is being taken"
+    case .none: stage.state == .rolledBack ? "was taken" : "none: past the point of no return"
+    }
+  }
+}
