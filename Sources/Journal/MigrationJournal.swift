@@ -47,14 +47,13 @@ package final class MigrationJournal: Sendable {
     at path: String, mode: OpenMode
   ) throws(JournalError) -> MigrationJournal {
     let file = JournalFile(path: path)
+    var asked: String?
+    if case .create(let migration) = mode { asked = migration }
     if try !file.exists() {
-      guard case .create(let migration) = mode else { throw .missing(path: path) }
-      try file.create(migration: migration)
+      guard let asked else { throw .missing(path: path) }
+      try file.create(migration: asked)
     }
-    let (queue, migration) = try file.connect(readOnly: mode == .readOnly)
-    if case .create(let asked) = mode, asked != migration {
-      throw .otherMigration(path: path, found: migration, asked: asked)
-    }
+    let (queue, migration) = try file.connect(readOnly: mode == .readOnly, asked: asked)
     return MigrationJournal(path: path, migration: migration, queue: queue)
   }
 
