@@ -87,6 +87,8 @@ struct JournalFile {
       }
       // After opening: GRDB would lower it.
       try db.execute(sql: "PRAGMA synchronous = FULL")
+      // 40 MB: map checkpoints write the same pages again and again.
+      try db.execute(sql: "PRAGMA wal_autocheckpoint = 10000")
     }
     try queue.write { db in
       try JournalSchema.migrate(db, from: JournalSchema.version(db, path: path))

@@ -5,6 +5,7 @@ import Synchronization
 /// The durable record of one migration: one SQLite file, safe to use from any thread and from several
 /// processes at once. Every write is on disk when its method returns.
 package final class MigrationJournal: Sendable {
+  /// What may be done with the file, and what has to be there.
   package enum OpenMode: Hashable, Sendable {
     /// Opens the journal of the named migration, or creates it where there is no file.
     case create(migration: String)
@@ -14,6 +15,7 @@ package final class MigrationJournal: Sendable {
     case readOnly
   }
 
+  /// As given to ``open(at:mode:)``; side files stand beside it.
   package let path: String
   /// The name of the migration that the journal belongs to.
   package let migration: String

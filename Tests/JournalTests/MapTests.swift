@@ -85,8 +85,7 @@ import Testing
       try Int.fetchOne(db, sql: "SELECT sum(pgsize) FROM dbstat WHERE name LIKE '%map_block%'")
         ?? 0
     }
-    print("stored bytes a hole:", Double(bytes) / 100_000)
-    #expect(bytes < 200_000)
+    #expect(bytes < 200_000, "pages and all, two bytes a hole")
   }
 
   @Test func `A dense partition is one small row whatever its length`() throws {
@@ -235,7 +234,7 @@ import Testing
     }
   }
 
-  @Test func `A batch of a thousand partitions with holes is cheap`() throws {
+  @Test func `One batch carries a thousand partitions`() throws {
     let journal = try file.open()
     let lease = try journal.acquire()
     var random = SeededGenerator(seed: 2)
@@ -250,9 +249,9 @@ import Testing
         for segment in segments { try maps[id]?.append(segment) }
         return MapCheckpoint(partition: id, segments: segments)
       }
-      let time = try ContinuousClock().measure { try journal.appendMap(checkpoints, lease: lease) }
-      print("1,000 partitions, \(size) new segments each:", time)
+      try journal.appendMap(checkpoints, lease: lease)
     }
+    for (id, map) in maps { #expect(try journal.loadMap(id).map == map) }
   }
 
   private func prepared() throws -> (MigrationJournal, Lease, PartitionID) {

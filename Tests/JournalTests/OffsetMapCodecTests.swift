@@ -103,8 +103,6 @@ import Testing
       segments.append(
         segment(last.sourceEnd.rawValue + sourceGap, last.targetEnd.rawValue + targetGap, count))
     }
-    let size = Double(OffsetMapCodec.encode(segments).count) / Double(segments.count)
-    print("bytes a hole:", size)
-    return size
+    return Double(OffsetMapCodec.encode(segments).count) / Double(segments.count)
   }
 }
