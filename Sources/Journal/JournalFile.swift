@@ -50,26 +50,31 @@ struct JournalFile {
     }
   }
 
-  /// Connects, and brings an older format up to date.
+  /// Connects, and brings an older format up to date. `asked` is the migration whose journal this has to
+  /// be, `nil` where any will do.
   func connect(
-    readOnly: Bool
+    readOnly: Bool, asked: String?
   ) throws(JournalError) -> (queue: DatabaseQueue, migration: String) {
     do {
       // A connection that can only read leaves a file that is refused as it was.
       let reader = try DatabaseQueue(path: path, configuration: configuration(readOnly: true))
       let version = try reader.read { db in try JournalSchema.version(db, path: path) }
+      let migration = try reader.read(JournalSchema.migrationName)
+      if let asked, asked != migration {
+        throw JournalError.otherMigration(path: path, found: migration, asked: asked)
+      }
       if readOnly {
         guard version == JournalSchema.supported else {
           throw JournalError.unreadable(
             path: path, reason: "its format \(version) is old; ferry run brings it up to date")
         }
-        return (reader, try reader.read(JournalSchema.migrationName))
+        return (reader, migration)
       }
       try reader.close()
       try tighten()
       let queue = try DatabaseQueue(path: path, configuration: configuration(readOnly: false))
       try prepare(queue)
-      return (queue, try queue.read(JournalSchema.migrationName))
+      return (queue, migration)
     } catch {
       throw JournalError(error, path: path)
     }
@@ -82,6 +87,8 @@ struct JournalFile {
       }
       // After opening: GRDB would lower it.
       try db.execute(sql: "PRAGMA synchronous = FULL")
+      // 40 MB: map checkpoints write the same pages again and again.
+      try db.execute(sql: "PRAGMA wal_autocheckpoint = 10000")
     }
     try queue.write { db in
       try JournalSchema.migrate(db, from: JournalSchema.version(db, path: path))
@@ -94,7 +101,7 @@ struct JournalFile {
     configuration.busyMode = .timeout(5)
     configuration.foreignKeysEnabled = true
     configuration.prepareDatabase { db in
-      try db.execute(sql: "PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF")
+      try db.execute(sql: "PRAGMA cell_size_check = ON")
     }
     return configuration
   }

@@ -5,6 +5,7 @@ import Synchronization
 /// The durable record of one migration: one SQLite file, safe to use from any thread and from several
 /// processes at once. Every write is on disk when its method returns.
 package final class MigrationJournal: Sendable {
+  /// What may be done with the file, and what has to be there.
   package enum OpenMode: Hashable, Sendable {
     /// Opens the journal of the named migration, or creates it where there is no file.
     case create(migration: String)
@@ -14,6 +15,7 @@ package final class MigrationJournal: Sendable {
     case readOnly
   }
 
+  /// As given to ``open(at:mode:)``; side files stand beside it.
   package let path: String
   /// The name of the migration that the journal belongs to.
   package let migration: String
@@ -47,14 +49,13 @@ package final class MigrationJournal: Sendable {
     at path: String, mode: OpenMode
   ) throws(JournalError) -> MigrationJournal {
     let file = JournalFile(path: path)
+    var asked: String?
+    if case .create(let migration) = mode { asked = migration }
     if try !file.exists() {
-      guard case .create(let migration) = mode else { throw .missing(path: path) }
-      try file.create(migration: migration)
+      guard let asked else { throw .missing(path: path) }
+      try file.create(migration: asked)
     }
-    let (queue, migration) = try file.connect(readOnly: mode == .readOnly)
-    if case .create(let asked) = mode, asked != migration {
-      throw .otherMigration(path: path, found: migration, asked: asked)
-    }
+    let (queue, migration) = try file.connect(readOnly: mode == .readOnly, asked: asked)
     return MigrationJournal(path: path, migration: migration, queue: queue)
   }
 

@@ -4,12 +4,17 @@ package import Foundation
 package struct NewCommand: Hashable, Sendable {
   /// `rollback`, `approve` and so on. Not empty.
   package var kind: String
+  /// `nil` for the migration as a whole.
   package var stage: String?
   /// JSON text.
   package var arguments: String
+  /// Who submits it.
   package var user: String
+  /// Where it is submitted.
   package var host: String
+  /// For the record; `nil` where the operator gave none.
   package var reason: String?
+  /// Recorded to the millisecond.
   package var time: Date
 
   package init(

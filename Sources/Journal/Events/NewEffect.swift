@@ -3,7 +3,9 @@
 package struct NewEffect: Hashable, Sendable {
   /// Unique among the pending effects; free again once the effect has ended.
   package var id: String
+  /// The stage that it works on; `nil` for the migration as a whole.
   package var stage: String?
+  /// What is to be done, as the engine names it. Not empty.
   package var kind: String
   /// JSON text.
   package var payload: String

@@ -4,8 +4,11 @@ package import Foundation
 package struct RecordedEvent: Hashable, Sendable, Codable {
   /// 1 for the first event, then without a gap.
   package let sequence: Int64
+  /// When it happened, to the millisecond.
   package let time: Date
+  /// The stage that it concerns; `nil` for the migration as a whole.
   package let stage: String?
+  /// What happened, as the engine names it.
   package let kind: String
   /// JSON text.
   package let payload: String

@@ -4,7 +4,9 @@ import Foundation
 package struct LeaseHolder: Hashable, Sendable, Codable {
   /// The machine's own name for itself.
   package var host: String
+  /// Who started it.
   package var user: String
+  /// The operating system's number for it, meaningful on `host` alone.
   package var processID: Int32
 
   package init(host: String, user: String, processID: Int32) {

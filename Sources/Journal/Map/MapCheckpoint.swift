@@ -2,6 +2,7 @@ package import KafkaModel
 
 /// What one partition's mirror did since its last checkpoint.
 package struct MapCheckpoint: Hashable, Sendable {
+  /// A registered partition.
   package var partition: PartitionID
   /// New pairs in order; the first may go on where the stored map's last segment ends.
   package var segments: [OffsetSegment]

@@ -4,6 +4,7 @@ package import KafkaModel
 package struct PartitionRow: Hashable, Sendable {
   package let id: PartitionID
   package let source: TopicPartition
+  /// Pinned to `source` for the migration's life.
   package let target: TopicPartition
   /// The offset after the last mirrored record on each log; `nil` while nothing is mirrored.
   package let sourceEnd: Offset?

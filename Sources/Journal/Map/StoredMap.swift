@@ -2,6 +2,7 @@ package import KafkaModel
 
 /// All that the journal keeps about one partition's mirror.
 package struct StoredMap: Equatable, Sendable {
+  /// Every mirrored record, of both directions.
   package let map: OffsetMap
   /// The digest of the last mirrored record; `nil` where unknown.
   package let lastDigest: RecordDigest?
