@@ -104,6 +104,8 @@ struct Desk: Sendable {
         stage, records: progress.values.reduce(0) { $0 + $1.records },
         bytes: progress.values.reduce(0) { $0 + $1.bytes },
         faults: progress.values.compactMap { $0.fault?.summary }.sorted())
+      let isForward = runner.context.machine.phase.isForwardMirrored
+      board.setLag(stage, isForward ? try? await runner.steps.lag() : nil)
     }
   }
 

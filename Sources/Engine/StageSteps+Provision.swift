@@ -125,10 +125,8 @@ extension StageSteps {
     }
     if gates.isEmpty { gates = [(1000, .zero)] }
     var since: [ContinuousClock.Instant?] = gates.map { _ in nil }
-    defer { context.board.setWaiting(context.stage.name, nil) }
     while true {
       let lag = try await lag()
-      context.board.setLag(context.stage.name, lag)
       let now = ContinuousClock.now
       for index in gates.indices {
         since[index] = lag <= gates[index].limit ? (since[index] ?? now) : nil
