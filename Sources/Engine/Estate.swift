@@ -85,7 +85,8 @@ package struct Estate: Sendable {
     guard targetCount >= description.partitionCount else {
       throw EngineError.topicDrift(
         topic: description.name,
-        what: "the source has \(description.partitionCount) partitions, the plan only \(targetCount)")
+        what:
+          "the source has \(description.partitionCount) partitions, the plan only \(targetCount)")
     }
     return PlannedTopic(
       name: description.name, targetName: rule.targetName(for: description.name),

@@ -116,7 +116,8 @@ package struct MigrationEngine: Sendable {
       let known = try JSON.value(PinnedEstate.self, pinned)
       if let changed = Set(known.topics).symmetricDifference(topics).sorted().first {
         throw EngineError.topicDrift(
-          topic: changed, what: "the source's topics or their partitions changed since the run began")
+          topic: changed,
+          what: "the source's topics or their partitions changed since the run began")
       }
       return Estate(topics: now.topics, groups: known.groups, findings: now.findings)
     }
