@@ -6,7 +6,7 @@ package import Plan
 package struct PlannedTopic: Sendable {
   package let name: String
   package let targetName: String
-  package let partitionCount: Int32
+  package var partitionCount: Int32
   package let targetPartitionCount: Int32
   package let stage: String
   package let rule: TopicRule

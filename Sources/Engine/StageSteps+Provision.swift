@@ -90,9 +90,12 @@ extension StageSteps {
         throw EngineError.targetNotEmpty(target, end: base)
       }
     }
+    // A stage that is tried again goes on where it was: its plan's start counts only once.
+    let known = context.ledger.armedPositions(.forward)
     for topic in context.topics {
       positions.merge(try await startPositions(topic)) { _, new in new }
     }
+    positions.merge(known) { _, first in first }
     try context.ledger.record(
       .armed, stage: context.stage.name,
       Armed(

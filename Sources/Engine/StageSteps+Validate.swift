@@ -24,6 +24,7 @@ extension StageSteps {
   /// Compares up to the fence offsets, and sees that the fence still holds.
   func seal() async throws -> Evidence {
     try await checkStillFenced(.source, since: .fence)
+    try await checkNoForeignTail(.forward)
     let fence = context.ledger.evidence(of: context.stage.name, .fence)?.ends ?? [:]
     return try await compareForward(fence)
   }
@@ -62,6 +63,7 @@ extension StageSteps {
   /// Compares what the reverse mirror carried back.
   func sealReverse() async throws -> Evidence {
     try await checkStillFenced(.target, since: .fenceTarget)
+    try await checkNoForeignTail(.reverse)
     let store = try JournalMapStore(context.ledger)
     let bases = armed(.reverse)?.bases ?? [:]
     var ranges: [ComparisonRange] = []
