@@ -42,7 +42,9 @@ struct Desk: Sendable {
         try ledger.record(
           .approval, stage: stage,
           Approval(by: command.user, attempt: ledger.machine(of: stage).attempt),
-          answer: (command: command.id, outcome: CommandOutcome(accepted: true, message: "approved"))
+          answer: (
+            command: command.id, outcome: CommandOutcome(accepted: true, message: "approved")
+          )
         )
       case "ack":
         let hook = (try? JSON.value([String: String].self, command.arguments))?["hook"] ?? ""

@@ -1,6 +1,6 @@
 internal import CRdKafka
-internal import Logging
 internal import KafkaModel
+internal import Logging
 
 /// Owns one librdkafka instance and its main queue, from which its logs and errors are taken. Used by
 /// one thread at a time: whoever owns it pins it.

@@ -21,13 +21,17 @@ package struct Finding: Hashable, Sendable, Codable {
         findings.append(
           Finding(
             severity: .warning,
-            message: "stage \(stage.name) has a manual fence: producers stand still for as long as a person takes"))
+            message:
+              "stage \(stage.name) has a manual fence: producers stand still for as long as a person takes"
+          ))
       }
       if stage.unfence == nil {
         findings.append(
           Finding(
             severity: .note,
-            message: "stage \(stage.name) has no `unfence`: its fence hook has to honour FERRY_ACTION=unfence"))
+            message:
+              "stage \(stage.name) has no `unfence`: its fence hook has to honour FERRY_ACTION=unfence"
+          ))
       }
     }
     for group in plan.groups {
@@ -35,13 +39,17 @@ package struct Finding: Hashable, Sendable, Codable {
         findings.append(
           Finding(
             severity: .warning,
-            message: "group \(group.selector.text) has no `pause` or no `resume` hook: somebody else has to stop and start it in time"))
+            message:
+              "group \(group.selector.text) has no `pause` or no `resume` hook: somebody else has to stop and start it in time"
+          ))
       }
       if group.verify == nil {
         findings.append(
           Finding(
             severity: .note,
-            message: "group \(group.selector.text) has no `verify`: that it works on the target is not checked"))
+            message:
+              "group \(group.selector.text) has no `verify`: that it works on the target is not checked"
+          ))
       }
     }
     return findings

@@ -14,7 +14,8 @@ struct MappingReader {
     self.what = what
     location = parser.location(of: node)
     guard case .mapping(let mapping) = node else {
-      parser.problem(node, "\(what) has to be a mapping with the keys \(keys.joined(separator: ", "))")
+      parser.problem(
+        node, "\(what) has to be a mapping with the keys \(keys.joined(separator: ", "))")
       return nil
     }
     var values: [String: Node] = [:]
@@ -24,7 +25,8 @@ struct MappingReader {
         values[name] = value
       } else {
         let near = Spelling.nearest(to: name, in: keys)
-        let suggestion = near.map { "; did you mean `\($0)`?" } ?? "; known are \(keys.joined(separator: ", "))"
+        let suggestion =
+          near.map { "; did you mean `\($0)`?" } ?? "; known are \(keys.joined(separator: ", "))"
         parser.problem(key, "\(what) has no key `\(name)`\(suggestion)")
       }
     }

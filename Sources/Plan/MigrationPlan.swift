@@ -65,10 +65,11 @@ package struct MigrationPlan: Sendable {
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     // Encoding plain values cannot fail.
     let canonical = (try? encoder.encode(body)) ?? Data()
-    return "sha256:" + SHA256.hash(data: canonical).map { byte in
-      let digits = String(byte, radix: 16)
-      return digits.count == 1 ? "0" + digits : digits
-    }.joined()
+    return "sha256:"
+      + SHA256.hash(data: canonical).map { byte in
+        let digits = String(byte, radix: 16)
+        return digits.count == 1 ? "0" + digits : digits
+      }.joined()
   }
 
   /// Reads and checks a plan file.
@@ -93,7 +94,10 @@ package struct MigrationPlan: Sendable {
     let parser = PlanParser(file: file)
     let body = parser.parse(yaml)
     guard parser.problems.isEmpty, let body else {
-      throw .invalid(parser.problems.sorted { ($0.location.line, $0.location.column) < ($1.location.line, $1.location.column) })
+      throw .invalid(
+        parser.problems.sorted {
+          ($0.location.line, $0.location.column) < ($1.location.line, $1.location.column)
+        })
     }
     return MigrationPlan(
       body: body, file: file,

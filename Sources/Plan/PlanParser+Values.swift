@@ -31,7 +31,9 @@ extension PlanParser {
 
   /// `250ms`, `30s`, `1.5m`, `2h`, `1d`.
   func duration(_ node: Node, _ key: String) -> Duration? {
-    let units: [String: Double] = ["ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000]
+    let units: [String: Double] = [
+      "ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000,
+    ]
     guard let (number, unit) = quantity(node), let factor = units[unit] else {
       problem(node, "`\(key)` has to be a duration such as 250ms, 30s, 5m, 2h or 1d")
       return nil
@@ -48,7 +50,8 @@ extension PlanParser {
     guard let (number, unit) = quantity(node), unit.hasSuffix(suffix),
       let factor = units[String(unit.dropLast(suffix.count))], number > 0
     else {
-      problem(node, "`\(key)` has to be a \(suffix.isEmpty ? "size" : "rate") such as 50MiB\(suffix)")
+      problem(
+        node, "`\(key)` has to be a \(suffix.isEmpty ? "size" : "rate") such as 50MiB\(suffix)")
       return nil
     }
     return Int64((number * factor).rounded())
@@ -58,7 +61,9 @@ extension PlanParser {
     guard let text = node.scalar?.string else { return nil }
     let digits = text.prefix { $0.isNumber || $0 == "." }
     guard let number = Double(digits), number.isFinite, number < 1e15 else { return nil }
-    return (number, String(text.dropFirst(digits.count)).trimmingPrefix(while: \.isWhitespace).description)
+    return (
+      number, String(text.dropFirst(digits.count)).trimmingPrefix(while: \.isWhitespace).description
+    )
   }
 
   func strings(_ node: Node?, _ what: String) -> [String: String] {

@@ -66,7 +66,8 @@ final class PlanParser {
       case .duplicatedKeysInMapping(let duplicates, let context):
         return PlanProblem(
           SourceLocation(file: file, line: context.mark.line, column: context.mark.column),
-          "the key `\(duplicates.map { $0.description }.joined(separator: "`, `"))` stands twice in the mapping that begins here")
+          "the key `\(duplicates.map { $0.description }.joined(separator: "`, `"))` stands twice in the mapping that begins here"
+        )
       default: break
       }
     }
@@ -101,7 +102,8 @@ final class PlanParser {
     let target = cluster(reader.required("target"), "target")
     guard let source, let target else { return }
     if source.bootstrap.contains(where: target.bootstrap.contains) {
-      problem(reader["target"]!, "source and target name the same broker: they have to be two clusters")
+      problem(
+        reader["target"]!, "source and target name the same broker: they have to be two clusters")
     }
     body.source = source
     body.target = target
@@ -131,7 +133,8 @@ final class PlanParser {
       } else if ClusterPlan.isSecret(property) {
         problem(
           reader["client"]!,
-          "`\(property)` is a secret: refer to it as env:NAME or file:PATH instead of writing it down")
+          "`\(property)` is a secret: refer to it as env:NAME or file:PATH instead of writing it down"
+        )
       } else {
         client[property] = .literal(text)
       }
