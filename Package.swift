@@ -84,15 +84,19 @@ let package = Package(
     .target(
       name: "TestSupport",
       dependencies: [
-        "CRdKafka", "Kafka", "KafkaModel",
-        .product(name: "Subprocess", package: "swift-subprocess"),
-        .product(name: "SystemPackage", package: "swift-system"),
+        "Kafka", "KafkaModel", .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),
     .testTarget(
       name: "KafkaModelTests", dependencies: ["KafkaModel"], swiftSettings: strict),
     .testTarget(
       name: "CutoverTests", dependencies: ["Cutover", "KafkaModel"], swiftSettings: strict),
+    .testTarget(
+      name: "KafkaTests",
+      dependencies: [
+        "Kafka", "KafkaModel", "TestSupport", .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: strict),
     .testTarget(
       name: "PlanTests", dependencies: ["KafkaModel", "Plan"], swiftSettings: strict),
     .testTarget(

@@ -118,7 +118,8 @@ extension EngineError: OperatorError {
     case .differences: "validation-difference.md"
     case .canaryLost: "mirror-stopped.md"
     case .hookFailed: "hook-failed.md"
-    case .groupNotVerified, .trigger, .rolledBack, .stageStopped: "rollback.md"
+    case .groupNotVerified, .trigger, .rolledBack: "rollback.md"
+    case .stageStopped: "states.md"
     }
   }
 

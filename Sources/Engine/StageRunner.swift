@@ -33,7 +33,7 @@ struct StageRunner: Sendable {
 
   private enum Outcome: Sendable {
     case done(Evidence)
-    case failed(String)
+    case failed(String, hint: String)
     case stop(any Error)
     case event(StageEvent, command: Int64?)
     case cancelled
@@ -79,9 +79,10 @@ struct StageRunner: Sendable {
       // Without its journal the engine must not go on, nor judge the step.
       return .stop(error)
     } catch let error as any OperatorError {
-      return .failed(error.summary)
+      let page = error.runbook.map { "; see Runbooks/\($0)" } ?? ""
+      return .failed(error.summary, hint: error.hint + page)
     } catch {
-      return .failed("\(error)")
+      return .failed("\(error)", hint: "see the log above")
     }
   }
 
@@ -146,9 +147,9 @@ struct StageRunner: Sendable {
       for note in evidence.notes { context.logger.info("\(step.rawValue): \(note)") }
       try context.ledger.record(.done(step), stage: stage, evidence: evidence)
       Failpoint.hit("done:\(step.rawValue)")
-    case .failed(let reason):
+    case .failed(let reason, let hint):
       guard let step else { return }
-      context.logger.error("\(step.rawValue) failed: \(reason)")
+      context.logger.error("\(step.rawValue) failed: \(reason)\n  next: \(hint)")
       try context.ledger.record(.failed(step, reason: reason), stage: stage)
     case .stop(let error):
       throw error

@@ -14,6 +14,11 @@ package struct ConfigValue: Hashable, Sendable, Codable {
   package let value: String?
   /// Set on the topic itself, rather than inherited from the broker.
   package let isOverride: Bool
+
+  package init(_ value: String?, isOverride: Bool) {
+    self.value = value
+    self.isOverride = isOverride
+  }
 }
 
 extension Admin {
@@ -170,7 +175,7 @@ extension Admin {
         guard let entry = unsafe entries?[index] else { continue }
         let source = unsafe rd_kafka_ConfigEntry_source(entry)
         found[unsafe String(cString: rd_kafka_ConfigEntry_name(entry))] = ConfigValue(
-          value: unsafe rd_kafka_ConfigEntry_value(entry).map { unsafe String(cString: $0) },
+          unsafe rd_kafka_ConfigEntry_value(entry).map { unsafe String(cString: $0) },
           isOverride: source == RD_KAFKA_CONFIG_SOURCE_DYNAMIC_TOPIC_CONFIG)
       }
       return found

@@ -34,7 +34,6 @@ package import KafkaModel
       "group.id": "ferry",
       "enable.auto.commit": "false",
       "enable.auto.offset.store": "false",
-      "auto.offset.reset": "error",
       "enable.partition.eof": "true",
       "isolation.level": "read_committed",
       "check.crcs": "true",
@@ -69,6 +68,9 @@ package import KafkaModel
     if let known = indexes[topic] { return known }
     let configuration = unsafe rd_kafka_topic_conf_new()
     let index = unsafe topics.count
+    // A topic's own configuration replaces the client's defaults for topics, `auto.offset.reset` among
+    // them: without this line a position that retention has taken would silently become the log's end.
+    _ = unsafe rd_kafka_topic_conf_set(configuration, "auto.offset.reset", "error", nil, 0)
     unsafe rd_kafka_topic_conf_set_opaque(
       configuration, UnsafeMutableRawPointer(bitPattern: index + 1))
     guard let pointer = unsafe rd_kafka_topic_new(handle.pointer, topic, configuration) else {
@@ -121,6 +123,15 @@ package import KafkaModel
       if body(message) == .free { unsafe rd_kafka_message_destroy(pointer) }
     }
     return count
+  }
+
+  /// Asks the broker for a partition's log start offset; `nil` where it does not answer in 5 s.
+  package func logStart(of partition: TopicPartition) -> Offset? {
+    var low: Int64 = 0
+    var high: Int64 = 0
+    let code = unsafe rd_kafka_query_watermark_offsets(
+      handle.pointer, partition.topic, partition.partition, &low, &high, 5000)
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR ? Offset(low) : nil
   }
 
   /// A failure message's error.

@@ -134,7 +134,12 @@ package actor Lane {
     case .failure:
       let error = consumer.error(of: message, reading: slot.origin)
       if error.isOffsetOutOfRange {
-        slot.fail(.retentionGap(origin: slot.origin, from: slot.position, to: slot.position + 1))
+        // The origin dropped what was to be read next, or it ends before that.
+        let start = consumer.logStart(of: slot.origin) ?? slot.position + 1
+        slot.fail(
+          start > slot.position
+            ? .retentionGap(origin: slot.origin, from: slot.position, to: start)
+            : .originChanged(origin: slot.origin, at: slot.position))
       } else if !error.isRetriable {
         slot.fail(.unreadable(origin: slot.origin, reason: error.summary))
       }

@@ -184,7 +184,12 @@ class Scenario:
         return next(s for s in json.loads(answer.stdout)["stages"] if s["stage"] == STAGE)
 
     def wait(
-        self, condition: Callable[[dict[str, Any]], bool], what: str, seconds: float = 120
+        self,
+        condition: Callable[[dict[str, Any]], bool],
+        what: str,
+        seconds: float = 120,
+        *,
+        approve: bool = True,
     ) -> dict[str, Any]:
         """Looks at the status until `condition` holds, approving where Ferry waits for it."""
         deadline = time.monotonic() + seconds
@@ -192,7 +197,7 @@ class Scenario:
             stage = self.stage()
             if stage and condition(stage):
                 return stage
-            if "pprov" in (stage.get("waitingFor") or ""):
+            if approve and "pprov" in (stage.get("waitingFor") or ""):
                 self.ferry("approve", "--by", "tester")
             time.sleep(0.15)
         raise AssertionError(f"{what}: not within {seconds} s; last {self.stage()}\n{self.tail()}")

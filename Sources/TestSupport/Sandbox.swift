@@ -1,0 +1,121 @@
+internal import Foundation
+package import Kafka
+package import KafkaModel
+package import Logging
+
+/// Two real brokers behind fault proxies, for tests: a child process that ends with this one.
+///
+/// Which kind they are is the environment's choice: see README.md, "Working on this".
+package actor Sandbox {
+  package let kind: String
+  private let process: Process
+  private let commands: FileHandle
+  private let answers: LineReader
+  private let bootstrap: [ClusterRole: String]
+
+  private struct Ready: Decodable {
+    struct Broker: Decodable { let bootstrap: String }
+    let kind: String
+    let brokers: [String: Broker]
+  }
+
+  /// The sandbox could not be started or refused a command.
+  package struct SandboxError: Error, CustomStringConvertible {
+    package let description: String
+  }
+
+  /// The sandbox that all suites of a test process share. Ends with the process, whose end closes its
+  /// standard input.
+  package static let shared = Task { try Sandbox() }
+
+  private init() throws {
+    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+      .deletingLastPathComponent().deletingLastPathComponent()
+    let python = root.appendingPathComponent(".venv-sandbox/bin/python")
+    guard FileManager.default.isExecutableFile(atPath: python.path) else {
+      throw SandboxError(description: "no \(python.path): run Tests/Sandbox/setup first")
+    }
+    let directory = FileManager.default.temporaryDirectory
+      .appendingPathComponent("ferry-tests-\(UUID().uuidString)")
+    process = Process()
+    process.executableURL = python
+    process.arguments = [
+      root.appendingPathComponent("Tests/Sandbox/sandbox.py").path, "serve", "--brokers",
+      "source,target", "--dir", directory.path,
+    ]
+    let input = Pipe()
+    let output = Pipe()
+    process.standardInput = input
+    process.standardOutput = output
+    try process.run()
+    commands = input.fileHandleForWriting
+    answers = LineReader(output.fileHandleForReading)
+    guard let line = answers.next() else {
+      throw SandboxError(description: "the sandbox ended at once; its words are above")
+    }
+    let ready = try JSONDecoder().decode(Ready.self, from: Data(line.utf8))
+    kind = ready.kind
+    var bootstrap: [ClusterRole: String] = [:]
+    for role in ClusterRole.allCases { bootstrap[role] = ready.brokers[role.rawValue]?.bootstrap }
+    self.bootstrap = bootstrap
+  }
+
+  /// How to reach a broker; `properties` are librdkafka's.
+  package func connection(
+    _ role: ClusterRole, properties: [String: String] = [:],
+    logger: Logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+  ) -> ClusterConnection {
+    var all = properties
+    all["bootstrap.servers"] = bootstrap[role]
+    return ClusterConnection(name: role.rawValue, properties: all, logger: logger)
+  }
+
+  /// Disturbs a broker, or heals it: see `sandbox.py serve`.
+  package func disturb(_ role: ClusterRole, _ action: String, _ more: [String: Int] = [:]) throws {
+    var command: [String: Any] = ["do": action, "broker": role.rawValue]
+    for (name, value) in more { command[name] = value }
+    var line = try JSONSerialization.data(withJSONObject: command)
+    line.append(UInt8(ascii: "\n"))
+    try commands.write(contentsOf: line)
+    guard let answer = answers.next(), answer.contains("\"ok\": true") else {
+      throw SandboxError(description: "the sandbox refused \(action)")
+    }
+  }
+
+  /// A topic of a name that no other test has, created on one broker.
+  package func topic(
+    on role: ClusterRole, partitions: Int32 = 1, config: [String: String] = [:]
+  ) async throws -> String {
+    let name = "test-\(UUID().uuidString)"
+    var config = config
+    if kind == "noida", config["retention.ms"] == nil { config["retention.ms"] = "-1" }
+    let admin = try Admin(connection(role))
+    try await admin.createTopic(name, partitions: partitions, replicationFactor: 1, config: config)
+    let deadline = ContinuousClock.now + .seconds(20)
+    while (try? await admin.topics(named: name).first) == nil, ContinuousClock.now < deadline {
+      try await Task.sleep(for: .milliseconds(50))
+    }
+    return name
+  }
+}
+
+/// Splits what a file handle gives into lines.
+private final class LineReader {
+  private let handle: FileHandle
+  private var buffer = Data()
+
+  init(_ handle: FileHandle) { self.handle = handle }
+
+  /// The next line without its end; `nil` at the end of the file. Blocks.
+  func next() -> String? {
+    while true {
+      if let end = buffer.firstIndex(of: UInt8(ascii: "\n")) {
+        defer { buffer.removeSubrange(...end) }
+        return String(decoding: buffer[..<end], as: UTF8.self)
+      }
+      let more = handle.availableData
+      if more.isEmpty { return nil }
+      buffer.append(more)
+    }
+  }
+}
