@@ -71,8 +71,13 @@ def ferry_lines(page: Path) -> list[str]:
     return lines
 
 
-def check_line(line: str) -> None:
-    """Fails where the command does not exist or has not got an option that the line uses."""
+def inline_commands(text: str) -> list[str]:
+    """The commands that stand in backticks, as in a sentence."""
+    return [span for span in CODE.findall(FENCED.sub("", text)) if span.startswith("ferry ")]
+
+
+def problem_with(line: str) -> str | None:
+    """Why the command is wrong: it does not exist, or has not got an option that the line uses."""
     words = shlex.split(line, comments=True)[1:]
     for index, word in enumerate(words):
         if word in ("|", ">", ">>", "2>", "&&", "||", ";", "&"):
@@ -83,14 +88,13 @@ def check_line(line: str) -> None:
     while rest and rest[0] in subcommands(tuple(command)):
         command.append(rest.pop(0))
     if rest and not rest[0].startswith("-") and subcommands(tuple(command)):
-        raise AssertionError(f"`{line}`: there is no command {' '.join([*command, rest[0]])}")
+        return f"there is no command `ferry {' '.join([*command, rest[0]])}`"
     text = help_text(tuple(command))
     for word in rest:
-        if not word.startswith("-"):
-            continue
         option = word.split("=")[0]
-        if not re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", text):
-            raise AssertionError(f"`{line}`: `ferry {' '.join(command)}` has no option {option}")
+        if option.startswith("-") and not re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", text):
+            return f"`ferry {' '.join(command)}` has no option {option}"
+    return None
 
 
 class RunbookTests(unittest.TestCase):
@@ -101,54 +105,83 @@ class RunbookTests(unittest.TestCase):
             for name in RUNBOOK_NAME.findall(source.read_text())
         }
         self.assertTrue(named, "no error names a runbook: has the way they are named changed?")
-        missing = sorted(f"{name}, named in {source}" for name, source in named
-                         if not (RUNBOOKS / name).is_file())  # fmt: skip
+        missing = [
+            f"{name}, named in {source}"
+            for name, source in sorted(named)
+            if not (RUNBOOKS / name).is_file()
+        ]
         self.assertEqual(missing, [], "not in Runbooks/")
 
     def test_every_page_that_a_page_links_to_exists(self) -> None:
-        for page in pages():
-            for link in LINK.findall(page.read_text()):
-                if "://" in link:
-                    continue
-                with self.subTest(page=page.name, link=link):
-                    self.assertTrue((page.parent / link).exists(), f"{page.name} links to {link}")
+        missing = [
+            f"{page.name} links to {link}"
+            for page in pages()
+            for link in LINK.findall(page.read_text())
+            if "://" not in link and not (page.parent / link).exists()
+        ]
+        self.assertEqual(missing, [])
 
 
 class CommandTests(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls) -> None:
+        ferry_binary()
+
+    def expect_accepted(self, lines: list[tuple[Path, str]], *, at_least: int) -> None:
+        why = "hardly any command found: has the way they are written changed?"
+        self.assertGreaterEqual(len(lines), at_least, why)
+        problems = [
+            f"{file.name}: `{line}`: {problem}"
+            for file, line in lines
+            if (problem := problem_with(line))
+        ]
+        self.assertEqual(problems, [])
+
     def test_every_command_of_a_shell_block_is_accepted(self) -> None:
-        seen = 0
-        for page in pages():
-            for line in ferry_lines(page):
-                seen += 1
-                with self.subTest(page=page.name, line=line):
-                    check_line(line)
-        self.assertGreater(seen, 20, "hardly any command found: are blocks still marked `sh`?")
+        lines = [(page, line) for page in pages() for line in ferry_lines(page)]
+        self.expect_accepted(lines, at_least=20)
+
+    def test_every_command_of_a_sentence_is_accepted(self) -> None:
+        lines = [
+            (page, line.replace("COMMAND", ""))
+            for page in pages()
+            for line in inline_commands(page.read_text())
+        ]
+        self.expect_accepted(lines, at_least=20)
+
+    def test_every_command_that_a_message_names_is_accepted(self) -> None:
+        lines = []
+        for source in sorted((ROOT / "Sources").rglob("*.swift")):
+            code = [line for line in source.read_text().splitlines() if "//" not in line]
+            for line in inline_commands("\n".join(code)):
+                # What Swift fills in is no part of the command's words.
+                lines.append((source, line.split("\\(")[0]))
+        self.expect_accepted(lines, at_least=10)
 
     def test_a_wrong_command_or_option_is_noticed(self) -> None:
         for line in ("ferry pause plan.yaml", "ferry run plan.yaml --digests x", "ferry journal list"):
-            with self.subTest(line=line), self.assertRaises(AssertionError):
-                check_line(line)
+            self.assertIsNotNone(problem_with(line), line)
 
     def test_the_table_of_commands_is_complete(self) -> None:
         text = README.read_text()
-        for name in sorted(subcommands(())):
-            with self.subTest(command=name):
-                self.assertRegex(text, rf"(?m)^\| `ferry {name}\b")
+        missing = [name for name in sorted(subcommands(())) if f"\n| `ferry {name} " not in text]
+        self.assertEqual(missing, [], "not in the README's table of commands")
 
 
 class ReadmePathTests(unittest.TestCase):
     def test_every_path_exists(self) -> None:
         text = README.read_text()
-        prose = FENCED.sub("", text)
-        words = [word for span in CODE.findall(prose) for word in span.split()]
+        words = [word for span in CODE.findall(FENCED.sub("", text)) for word in span.split()]
         for block in FENCED_SH.findall(text):
             words += block.split()
         paths = {word.rstrip(".,;:") for word in words if word.startswith(ROOTS)}
         self.assertTrue(paths, "README.md names no path")
-        for path in sorted(paths):
-            with self.subTest(path=path):
-                found = list(ROOT.glob(path)) if "*" in path else (ROOT / path).exists()
-                self.assertTrue(found, f"README.md names {path}, which is not there")
+        missing = [
+            path
+            for path in sorted(paths)
+            if not (any(ROOT.glob(path)) if "*" in path else (ROOT / path).exists())
+        ]
+        self.assertEqual(missing, [], "named in README.md, but not there")
 
 
 if __name__ == "__main__":
