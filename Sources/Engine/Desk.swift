@@ -36,7 +36,7 @@ struct Desk: Sendable {
       switch command.kind {
       case "approve":
         guard let stage = command.stage, plan.stage(named: stage) != nil else {
-          try refuse(command, "the plan has no stage \(command.stage ?? "")")
+          try ledger.refuse(command, "the plan has no stage \(command.stage ?? "")")
           continue
         }
         try ledger.record(
@@ -47,15 +47,26 @@ struct Desk: Sendable {
           )
         )
       case "ack":
-        let hook = (try? JSON.value([String: String].self, command.arguments))?["hook"] ?? ""
+        // `FERRY_STEP_ID` is as good as the id that `ferry status` shows.
+        var hook = (try? JSON.value([String: String].self, command.arguments))?["hook"] ?? ""
+        if hook.hasPrefix("\(plan.name)/") { hook = String(hook.dropFirst(plan.name.count + 1)) }
+        let suffix = "`ferry ack \(hook)`"
+        let isAwaited = runners.contains { runner in
+          board.live(runner.context.stage.name).waiting?.hasSuffix(suffix) ?? false
+        }
+        guard isAwaited else {
+          try ledger.refuse(command, "no manual hook \(hook) waits now")
+          continue
+        }
         try ledger.record(
-          .acknowledgement, stage: command.stage, Acknowledgement(hook: hook, by: command.user),
+          .acknowledgement, stage: command.stage,
+          Acknowledgement(hook: hook, by: command.user),
           answer: (
             command: command.id, outcome: CommandOutcome(accepted: true, message: "acknowledged")
           ))
       case "rollback", "finalize":
         guard let runner = runners.first(where: { $0.context.stage.name == command.stage }) else {
-          try refuse(command, "the plan has no stage \(command.stage ?? "")")
+          try ledger.refuse(command, "the plan has no stage \(command.stage ?? "")")
           continue
         }
         let machine = runner.context.machine
@@ -65,7 +76,7 @@ struct Desk: Sendable {
           runner.queue.put(command)
         }
       default:
-        try refuse(command, "this engine does not know the command \(command.kind)")
+        try ledger.refuse(command, "this engine does not know the command \(command.kind)")
       }
     }
   }
@@ -83,19 +94,8 @@ struct Desk: Sendable {
           outcome: CommandOutcome(accepted: true, message: "accepted; `ferry run` carries it out")
         ))
     } catch let error as CutoverError {
-      try refuse(command, error.summary)
+      try ledger.refuse(command, error.summary)
     }
-  }
-
-  private func refuse(_ command: OperatorCommand, _ reason: String) throws {
-    try ledger.journal.append(
-      [
-        NewEvent(
-          stage: command.stage, kind: EntryKind.engine.rawValue,
-          payload: try JSON.text(["refused": command.kind, "reason": reason]))
-      ],
-      answer: (command: command.id, outcome: CommandOutcome(accepted: false, message: reason)),
-      lease: ledger.lease)
   }
 
   private func sample() async {
@@ -151,8 +151,16 @@ extension MigrationStatus {
       return try JSON.value(MigrationStatus.self, latest.json)
     }
     let folded = try Folded(journal)
+    // Faults are known only to an engine: what the last one saw still holds.
+    var boards: [String: StatusBoard.Live] = [:]
+    if let latest = try journal.latestStatus(),
+      let last = try? JSON.value(MigrationStatus.self, latest.json)
+    {
+      for stage in last.stages { boards[stage.stage] = StatusBoard.Live(faults: stage.faults) }
+    }
+    let known = boards
     return MigrationStatus(
       plan: plan, engine: nil, machines: { folded.machines[$0] ?? CutoverMachine() },
-      approvals: { folded.approvals[$0] ?? [] }, live: { _ in StatusBoard.Live() })
+      approvals: { folded.approvals[$0] ?? [] }, live: { known[$0] ?? StatusBoard.Live() })
   }
 }

@@ -1,4 +1,6 @@
 internal import Cutover
+internal import Foundation
+internal import Journal
 internal import Kafka
 internal import KafkaModel
 package import Logging
@@ -8,14 +10,21 @@ package import Reports
 /// Looks at both clusters as a run would, and says what it would do. Writes nothing.
 package enum DryRun {
   /// Throws: `PlanError`, ``EngineError``, `KafkaError`.
-  package static func report(_ plan: MigrationPlan, logger: Logger) async throws -> DryRunReport {
+  ///
+  /// - Parameter journalPath: of the migration, where it has begun: its own target topics are no
+  ///   blockers.
+  package static func report(
+    _ plan: MigrationPlan, journalPath: String, logger: Logger
+  ) async throws -> DryRunReport {
+    let known = try knownTargets(journalPath)
     let clusters = try Clusters(plan, logger: logger)
     let estate = try await Estate.survey(plan, source: clusters.sourceAdmin)
     var blockers: [String] = []
     var topics: [DryRunReport.Topic] = []
     for topic in estate.topics {
       let bounds = try await clusters.sourceAdmin.bounds(of: topic.partitions)
-      let drift = try await TargetCheck.drift(of: topic, on: clusters, mayHoldRecords: false)
+      let isOurs = known.contains(topic.target(of: TopicPartition(topic.name, 0)))
+      let drift = try await TargetCheck.drift(of: topic, on: clusters, mayHoldRecords: isOurs)
       if let drift { blockers.append(drift.summary) }
       let isThere = try await TargetCheck.isThere(topic, on: clusters)
       topics.append(
@@ -24,7 +33,8 @@ package enum DryRun {
           partitions: topic.partitionCount,
           records: bounds.values.reduce(Int64(0)) { $0 + ($1.end - $1.start) },
           targetState: drift != nil
-            ? "not as planned" : isThere ? "exists, empty" : "will be created",
+            ? "not as planned"
+            : isOurs ? "mirrored already" : isThere ? "exists, empty" : "will be created",
           config: topic.config))
     }
     let brokers = try await clusters.targetAdmin.brokerCount()
@@ -46,6 +56,12 @@ package enum DryRun {
       migration: plan.name, change: plan.change, planDigest: plan.digest, topics: topics,
       groups: groups, stages: plan.stages.map { stage($0) }, blockers: blockers.sorted(),
       findings: estate.findings + plan.findings.map { "\($0.severity.rawValue): \($0.message)" })
+  }
+
+  private static func knownTargets(_ journalPath: String) throws -> Set<TopicPartition> {
+    guard FileManager.default.fileExists(atPath: journalPath) else { return [] }
+    let journal = try MigrationJournal.open(at: journalPath, mode: .readOnly)
+    return Set(try journal.partitions().map(\.target))
   }
 
   private static func group(

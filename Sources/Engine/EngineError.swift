@@ -15,7 +15,6 @@ package enum EngineError: Error, Hashable, Sendable {
   case openTransaction(TopicPartition, stableEnd: Offset, end: Offset)
   case drainTooSlow(within: Duration, left: [String])
   case drainForecast(seconds: Double, within: Duration)
-  case lagTooHigh(lag: Int64, limit: Int64, waited: Duration)
   case differences([Verdict])
   case strayWrite(TopicPartition, from: Offset, to: Offset)
   case canaryLost(topic: String)
@@ -33,7 +32,7 @@ extension EngineError: OperatorError {
   package var summary: String {
     switch self {
     case .noTopics(let stage): "no topic on the source cluster matches stage \(stage)"
-    case .topicDrift(let topic, let what): "target topic \(topic) is not as planned: \(what)"
+    case .topicDrift(let topic, let what): "topic \(topic) is not as planned: \(what)"
     case .targetNotEmpty(let partition, let end):
       "target partition \(partition) is not empty: its log ends at offset \(end), and Ferry did not write it"
     case .logAppendTime(let topic):
@@ -51,8 +50,6 @@ extension EngineError: OperatorError {
       "the mirror did not drain within \(within): \(left.joined(separator: "; "))"
     case .drainForecast(let seconds, let within):
       "draining would take about \(Int(seconds.rounded(.up))) s, the plan allows \(within); nothing was fenced"
-    case .lagTooHigh(let lag, let limit, let waited):
-      "the mirror's lag is \(lag) records after \(waited), the gate wants at most \(limit)"
     case .differences(let verdicts): Self.describe(verdicts)
     case .strayWrite(let partition, let from, let to):
       "somebody wrote to \(partition) behind the fence: its end went from \(from) to \(to)"
@@ -90,10 +87,10 @@ extension EngineError: OperatorError {
     case .digestDiffers: "run the reviewed file, or have this one reviewed"
     case .partitionStopped(let fault): fault.hint
     case .fenceDoesNotHold:
-      "stop the writers, mend the fence, then try again with `ferry run --again`"
+      "stop the writers and mend the fence; a stage that went back is tried again with `ferry run --again`"
     case .openTransaction: "end or abort the transaction at its producer, then try again"
-    case .drainTooSlow, .drainForecast, .lagTooHigh:
-      "wait for the mirror, raise `mirror: rate:`, or allow more time in the plan"
+    case .drainTooSlow, .drainForecast:
+      "wait until the mirror's lag is small, then try again"
     case .differences: "look at the records with `ferry validate`; do not cut over"
     case .strayWrite: "find the writer and stop it, then try again"
     case .canaryLost: "look at the reverse mirror in `ferry status`, then try again"
@@ -114,7 +111,7 @@ extension EngineError: OperatorError {
     case .topicDrift, .targetNotEmpty, .logAppendTime, .planChanged, .digestDiffers: "drift.md"
     case .partitionStopped: "mirror-stopped.md"
     case .fenceDoesNotHold, .strayWrite: "fence-does-not-hold.md"
-    case .openTransaction, .drainTooSlow, .drainForecast, .lagTooHigh: "drain-stalls.md"
+    case .openTransaction, .drainTooSlow, .drainForecast: "drain-stalls.md"
     case .differences: "validation-difference.md"
     case .canaryLost: "mirror-stopped.md"
     case .hookFailed: "hook-failed.md"

@@ -82,6 +82,18 @@ final class Ledger: Sendable {
     try write(kind, stage: stage, payload, begin: [], end: [], answer: answer)
   }
 
+  /// Answers a command with a refusal, for the reason given.
+  func refuse(_ command: OperatorCommand, _ reason: String) throws {
+    try journal.append(
+      [
+        NewEvent(
+          stage: command.stage, kind: EntryKind.engine.rawValue,
+          payload: try JSON.text(["refused": command.kind, "reason": reason]))
+      ],
+      answer: (command: command.id, outcome: CommandOutcome(accepted: false, message: reason)),
+      lease: lease)
+  }
+
   private func write<Payload: Encodable>(
     _ kind: EntryKind, stage: String?, _ payload: Payload, begin: [NewEffect], end: [String],
     answer: (command: Int64, outcome: CommandOutcome)?

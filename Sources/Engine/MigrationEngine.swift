@@ -79,12 +79,23 @@ package struct MigrationEngine: Sendable {
             earlier.allSatisfy { ledger.machine(of: $0).phase.isSettled }
           }))
     }
+    // A command that no engine took in time was given up by whoever sent it: carrying it out now would
+    // surprise everyone. Approvals stay good, but not for another attempt.
+    for stale in try journal.openCommands() where stale.kind != "approve" || request.again {
+      try ledger.refuse(stale, "no engine ran when it was given; give it again")
+    }
     if let command = request.command {
       // Before anything is resumed: a stage that is to go back must not first try to go on.
       let id = try journal.submit(command)
       if let submitted = try journal.command(id), let event = StageRunner.event(of: submitted) {
-        let answer = CommandOutcome(accepted: true, message: "accepted")
-        try ledger.record(event, stage: command.stage ?? "", answer: (command: id, outcome: answer))
+        do {
+          let answer = CommandOutcome(accepted: true, message: "accepted")
+          try ledger.record(
+            event, stage: command.stage ?? "", answer: (command: id, outcome: answer))
+        } catch let error as CutoverError {
+          try ledger.refuse(submitted, error.summary)
+          throw error
+        }
       }
     }
     for runner in runners where request.again {

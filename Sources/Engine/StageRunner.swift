@@ -4,6 +4,7 @@ internal import Journal
 internal import Kafka
 internal import KafkaModel
 internal import Logging
+internal import Mirror
 internal import Plan
 internal import Synchronization
 
@@ -112,22 +113,29 @@ struct StageRunner: Sendable {
       try await Task.sleep(for: .milliseconds(50))
       guard let command = queue.take() else { continue }
       guard let event = Self.event(of: command) else { continue }
-      var machine = context.machine
-      do {
-        _ = try machine.apply(event)
-        return .event(event, command: command.id)
-      } catch {
-        try context.ledger.journal.append(
-          [
-            NewEvent(
-              stage: stage, kind: EntryKind.engine.rawValue,
-              payload: "{\"refused\":\"\(command.kind)\"}")
-          ],
-          answer: (
-            command: command.id, outcome: CommandOutcome(accepted: false, message: error.summary)
-          ), lease: context.ledger.lease)
+      if let reason = try await refusal(event) {
+        try context.ledger.refuse(command, reason)
+        continue
       }
+      return .event(event, command: command.id)
     }
+  }
+
+  /// Why a person's wish cannot be met now; `nil` where it can.
+  private func refusal(_ event: StageEvent) async throws -> String? {
+    var machine = context.machine
+    do {
+      _ = try machine.apply(event)
+    } catch {
+      return error.summary
+    }
+    // Going back from the target rests on the reverse mirror: better refused now than stuck behind a
+    // fence on the target.
+    guard case .rollback = event, context.machine.phase.wayBack == .retreat else { return nil }
+    let faults = try await context.mirrors.uncheckedProgress().values.compactMap(\.fault)
+    return faults.isEmpty
+      ? nil
+      : "the way back is blocked: \(faults.map(\.summary).sorted().joined(separator: "; "))"
   }
 
   static func event(of command: OperatorCommand) -> StageEvent? {
@@ -178,8 +186,13 @@ struct StageRunner: Sendable {
       for (index, trigger) in context.stage.rollbackOn.enumerated() {
         var worst: (group: String, lag: Int64) = ("", -1)
         for group in context.groups {
-          let lag = try await steps.groupLag(group, .target)
-          if lag > worst.lag { worst = (group, lag) }
+          do {
+            let lag = try await steps.groupLag(group, .target)
+            if lag > worst.lag { worst = (group, lag) }
+          } catch let error as KafkaError {
+            // A cluster that cannot be asked is no reason to stop the reverse mirror.
+            context.logger.warning("\(error.summary)")
+          }
         }
         guard worst.lag > trigger.groupLagAbove else {
           above[index] = nil

@@ -29,7 +29,7 @@ extension GroupError: OperatorError {
   package var hint: String {
     switch self {
     case .active: "stop the named clients, or mend the group's `pause:` hook, then try again"
-    case .uncommitted: "set `missingCommit: earliest` or `latest` for the group, or let it commit"
+    case .uncommitted: "let the group commit on every partition, then try again"
     case .notKept, .moved: "find out who else writes this group's offsets, stop it, then try again"
     }
   }

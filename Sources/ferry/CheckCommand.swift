@@ -46,7 +46,9 @@ struct DryRunCommand: AsyncParsableCommand {
   @Flag(help: "The same as --format json.") var json = false
 
   func run() async throws {
-    let report = try await DryRun.report(try options.load(), logger: options.logger())
+    let plan = try options.load()
+    let report = try await DryRun.report(
+      plan, journalPath: options.journalPath(plan), logger: options.logger())
     if json || format == .json {
       try Console.json(report)
     } else {

@@ -93,9 +93,7 @@ struct AckCommand: AsyncParsableCommand {
     let stage = String(hook.prefix { $0 != "/" })
     let command = try Operator.command("ack", stage: stage, arguments: ["hook": hook])
     guard try desk.isEngineRunning else {
-      _ = try desk.journal.submit(command)
-      Console.out("\(hook) noted; `ferry run` takes it up")
-      return
+      throw EngineError.commandRefused("no engine runs, so no hook waits for an answer")
     }
     _ = try await desk.send(command)
     Console.out("\(hook): acknowledged")
@@ -122,7 +120,11 @@ struct RollbackCommand: AsyncParsableCommand {
     let status = try MigrationStatus.read(
       desk.plan, journalPath: options.journalPath(desk.plan))
     guard let now = status.stages.first(where: { $0.stage == stage }) else { return }
-    Console.out("\(stage) is \(now.state.rawValue). Going back will: \(RollbackCard.text(now))")
+    let card = RollbackCard.text(now)
+    Console.out(
+      now.wayBack == .none
+        ? "\(stage) is \(now.state.rawValue): the way back \(card)"
+        : "\(stage) is \(now.state.rawValue). Going back will: \(card)")
     if !yes {
       FileHandle.standardOutput.write(Data("Go back? [y/N] ".utf8))
       guard let answer = readLine(), ["y", "yes"].contains(answer.lowercased()) else {

@@ -45,10 +45,11 @@ enum RollbackCard {
     case .withdraw:
       "lift the fence and resume the groups on the source; no client has moved, nothing is lost or re-read"
     case .retreat:
-      "fence the target, carry back what was born there, move groups and producers back; records lost 0, re-read 0"
-        + (stage.faults.isEmpty ? "" : "\n  BLOCKED:  \(stage.faults.joined(separator: "; "))")
+      stage.faults.isEmpty
+        ? "fence the target, carry back what was born there, move groups and producers back; records lost 0, re-read 0"
+        : "BLOCKED, records born on the target would be lost: \(stage.faults.joined(separator: "; "))"
     case .underway: "is being taken"
-    case .none: stage.state == .rolledBack ? "was taken" : "none: past the point of no return"
+    case .none: stage.state == .rolledBack ? "was taken" : "is closed: past the point of no return"
     }
   }
 }
