@@ -42,7 +42,9 @@ struct Desk: Sendable {
         try ledger.record(
           .approval, stage: stage,
           Approval(by: command.user, attempt: ledger.machine(of: stage).attempt),
-          answer: (command: command.id, outcome: CommandOutcome(accepted: true, message: "approved"))
+          answer: (
+            command: command.id, outcome: CommandOutcome(accepted: true, message: "approved")
+          )
         )
       case "ack":
         let hook = (try? JSON.value([String: String].self, command.arguments))?["hook"] ?? ""
@@ -104,6 +106,8 @@ struct Desk: Sendable {
         stage, records: progress.values.reduce(0) { $0 + $1.records },
         bytes: progress.values.reduce(0) { $0 + $1.bytes },
         faults: progress.values.compactMap { $0.fault?.summary }.sorted())
+      let isForward = runner.context.machine.phase.isForwardMirrored
+      board.setLag(stage, isForward ? try? await runner.steps.lag() : nil)
     }
   }
 

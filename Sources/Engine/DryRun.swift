@@ -13,23 +13,26 @@ package enum DryRun {
     let estate = try await Estate.survey(plan, source: clusters.sourceAdmin)
     var blockers: [String] = []
     var topics: [DryRunReport.Topic] = []
-    let existing = Dictionary(
-      uniqueKeysWithValues: try await clusters.targetAdmin.topics().map { ($0.name, $0) })
     for topic in estate.topics {
       let bounds = try await clusters.sourceAdmin.bounds(of: topic.partitions)
-      let state = try await targetState(topic, existing[topic.targetName], clusters, &blockers)
+      let drift = try await TargetCheck.drift(of: topic, on: clusters, mayHoldRecords: false)
+      if let drift { blockers.append(drift.summary) }
+      let isThere = try await TargetCheck.isThere(topic, on: clusters)
       topics.append(
         DryRunReport.Topic(
           topic: topic.name, target: topic.targetName, stage: topic.stage, owner: topic.rule.owner,
           partitions: topic.partitionCount,
-          records: bounds.values.reduce(Int64(0)) { $0 + ($1.end - $1.start) }, targetState: state,
+          records: bounds.values.reduce(Int64(0)) { $0 + ($1.end - $1.start) },
+          targetState: drift != nil
+            ? "not as planned" : isThere ? "exists, empty" : "will be created",
           config: topic.config))
     }
     let brokers = try await clusters.targetAdmin.brokerCount()
     for topic in estate.topics {
       if let replication = topic.rule.replication, replication > brokers {
         blockers.append(
-          "topic \(topic.targetName) wants \(replication) replicas, the target has \(brokers) brokers")
+          "topic \(topic.targetName) wants \(replication) replicas, the target has \(brokers) brokers"
+        )
       }
     }
     var groups: [DryRunReport.Group] = []
@@ -45,24 +48,6 @@ package enum DryRun {
       findings: estate.findings + plan.findings.map { "\($0.severity.rawValue): \($0.message)" })
   }
 
-  private static func targetState(
-    _ topic: PlannedTopic, _ found: TopicDescription?, _ clusters: Clusters,
-    _ blockers: inout [String]
-  ) async throws -> String {
-    guard let found else { return "will be created" }
-    guard found.partitionCount == topic.targetPartitionCount else {
-      blockers.append(
-        "target topic \(topic.targetName) has \(found.partitionCount) partitions, planned are \(topic.targetPartitionCount)")
-      return "other partitions"
-    }
-    let ends = try await clusters.targetLogs.offsets(
-      .end, of: topic.partitions.map { topic.target(of: $0) })
-    guard ends.values.allSatisfy({ $0 == Offset(0) }) else {
-      return "holds records: only a run that continues may use it"
-    }
-    return "exists, empty"
-  }
-
   private static func group(
     _ name: String, _ stage: String, _ plan: MigrationPlan, _ topics: [PlannedTopic],
     _ clusters: Clusters, _ blockers: inout [String]
@@ -76,11 +61,13 @@ package enum DryRun {
     let missing = partitions.filter { commits[$0] == nil }
     if !missing.isEmpty, rule?.missingCommit == .error {
       blockers.append(
-        "group \(name) has no commit for \(missing.map(\.description).joined(separator: ", ")); set `missingCommit`")
+        "group \(name) has no commit for \(missing.map(\.description).joined(separator: ", ")); set `missingCommit`"
+      )
     }
     let moved = Set(topics.map(\.name))
     for topic in read.subtracting(moved).sorted() where plan.topicRule(for: topic) != nil {
-      blockers.append("group \(name) of stage \(stage) also reads \(topic), which another stage moves")
+      blockers.append(
+        "group \(name) of stage \(stage) also reads \(topic), which another stage moves")
     }
     let lag = partitions.reduce(Int64(0)) { sum, partition -> Int64 in
       guard let commit = commits[partition], let end = ends[partition] else { return sum }

@@ -89,7 +89,8 @@ extension EngineError: OperatorError {
     case .planChanged: "restore the reviewed plan, or start a new migration under another name"
     case .digestDiffers: "run the reviewed file, or have this one reviewed"
     case .partitionStopped(let fault): fault.hint
-    case .fenceDoesNotHold: "stop the writers, mend the fence, then try again with `ferry run --again`"
+    case .fenceDoesNotHold:
+      "stop the writers, mend the fence, then try again with `ferry run --again`"
     case .openTransaction: "end or abort the transaction at its producer, then try again"
     case .drainTooSlow, .drainForecast, .lagTooHigh:
       "wait for the mirror, raise `mirror: rate:`, or allow more time in the plan"

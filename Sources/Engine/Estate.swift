@@ -6,7 +6,7 @@ package import Plan
 package struct PlannedTopic: Sendable {
   package let name: String
   package let targetName: String
-  package let partitionCount: Int32
+  package var partitionCount: Int32
   package let targetPartitionCount: Int32
   package let stage: String
   package let rule: TopicRule
@@ -85,7 +85,8 @@ package struct Estate: Sendable {
     guard targetCount >= description.partitionCount else {
       throw EngineError.topicDrift(
         topic: description.name,
-        what: "the source has \(description.partitionCount) partitions, the plan only \(targetCount)")
+        what:
+          "the source has \(description.partitionCount) partitions, the plan only \(targetCount)")
     }
     return PlannedTopic(
       name: description.name, targetName: rule.targetName(for: description.name),

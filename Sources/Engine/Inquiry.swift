@@ -96,7 +96,8 @@ package struct Inquiry: Sendable {
     else { throw EngineError.commandRefused("topic \(topic) is not on both clusters") }
     guard here.partitionCount == there.partitionCount else {
       throw EngineError.commandRefused(
-        "topic \(topic) has \(here.partitionCount) partitions, \(targetTopic) has \(there.partitionCount)")
+        "topic \(topic) has \(here.partitionCount) partitions, \(targetTopic) has \(there.partitionCount)"
+      )
     }
     let isCompacted =
       try await sourceAdmin.configs(of: topic)["cleanup.policy"]?.value?.contains("compact")

@@ -169,7 +169,9 @@ package struct Folded: Sendable {
     case .stage:
       let entry = try JSON.value(StageEntry.self, event.payload)
       var machine = machines[stage] ?? CutoverMachine()
-      if case .done(let step) = entry.event { evidence["\(stage)/\(step.rawValue)"] = entry.evidence }
+      if case .done(let step) = entry.event {
+        evidence["\(stage)/\(step.rawValue)"] = entry.evidence
+      }
       if entry.event == .reopen { approvals[stage] = [] }
       _ = try machine.apply(entry.event)
       machines[stage] = machine

@@ -59,7 +59,8 @@ package struct MigrationEngine: Sendable {
     if let known = try journal.fact("planDigest"), known != plan.digest {
       throw EngineError.planChanged(journalled: known, now: plan.digest)
     }
-    let estate = try await pinnedEstate(journal, lease, clusters)
+    let estate = try await pinnedEstate(
+      journal, lease, clusters, isRollback: request.command?.kind == "rollback")
     try journal.setFact("planDigest", plan.digest, lease: lease)
 
     let ledger = try Ledger(journal, lease: lease)
@@ -106,27 +107,44 @@ package struct MigrationEngine: Sendable {
 
   static let leaseDuration = Duration.seconds(15)
 
-  /// What the plan meant when the run began. Should the clusters have changed since, the run stops.
+  /// What the plan meant when the run began: topics that appear later are not moved.
+  ///
+  /// Throws: ``EngineError/topicDrift(topic:what:)`` - a topic is gone or has other partitions than then;
+  /// not before a rollback, which must stay possible.
   private func pinnedEstate(
-    _ journal: MigrationJournal, _ lease: Lease, _ clusters: Clusters
+    _ journal: MigrationJournal, _ lease: Lease, _ clusters: Clusters, isRollback: Bool
   ) async throws -> Estate {
     let now = try await Estate.survey(plan, source: clusters.sourceAdmin)
-    let topics = now.topics.map { "\($0.name)/\($0.partitionCount)" }.sorted()
-    if let pinned = try journal.fact("estate") {
-      let known = try JSON.value(PinnedEstate.self, pinned)
-      if let changed = Set(known.topics).symmetricDifference(topics).sorted().first {
-        throw EngineError.topicDrift(
-          topic: changed, what: "the source's topics or their partitions changed since the run began")
-      }
-      return Estate(topics: now.topics, groups: known.groups, findings: now.findings)
+    guard let pinned = try journal.fact("estate") else {
+      let counts = now.topics.map { ($0.name, $0.partitionCount) }
+      let estate = PinnedEstate(
+        partitions: Dictionary(uniqueKeysWithValues: counts), groups: now.groups)
+      try journal.setFact("estate", try JSON.text(estate), lease: lease)
+      return now
     }
-    try journal.setFact(
-      "estate", try JSON.text(PinnedEstate(topics: topics, groups: now.groups)), lease: lease)
-    return now
+    let then = try JSON.value(PinnedEstate.self, pinned)
+    for topic in now.topics where then.partitions[topic.name] == nil {
+      logger.warning("topic \(topic.name) appeared after the run began: it is not moved")
+    }
+    var topics: [PlannedTopic] = []
+    for (name, count) in then.partitions.sorted(by: { $0.key < $1.key }) {
+      guard var topic = now.topics.first(where: { $0.name == name }) else {
+        throw EngineError.topicDrift(topic: name, what: "it is gone from the source")
+      }
+      if topic.partitionCount != count, !isRollback {
+        throw EngineError.topicDrift(
+          topic: name,
+          what: "the source had \(count) partitions when the run began, now \(topic.partitionCount)"
+        )
+      }
+      topic.partitionCount = count
+      topics.append(topic)
+    }
+    return Estate(topics: topics, groups: then.groups, findings: now.findings)
   }
 
   private struct PinnedEstate: Codable {
-    let topics: [String]
+    let partitions: [String: Int32]
     let groups: [String: [String]]
   }
 

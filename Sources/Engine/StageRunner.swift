@@ -117,7 +117,11 @@ struct StageRunner: Sendable {
         return .event(event, command: command.id)
       } catch {
         try context.ledger.journal.append(
-          [NewEvent(stage: stage, kind: EntryKind.engine.rawValue, payload: "{\"refused\":\"\(command.kind)\"}")],
+          [
+            NewEvent(
+              stage: stage, kind: EntryKind.engine.rawValue,
+              payload: "{\"refused\":\"\(command.kind)\"}")
+          ],
           answer: (
             command: command.id, outcome: CommandOutcome(accepted: false, message: error.summary)
           ), lease: context.ledger.lease)

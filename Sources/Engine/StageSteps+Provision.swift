@@ -7,10 +7,19 @@ internal import Mirror
 internal import Plan
 
 extension StageSteps {
-  /// Creates the target topics that are not there, and compares what is there with the plan.
+  /// Creates the target topics that are not there, once all that are there have been found as planned.
   func provision() async throws -> Evidence {
     var evidence = Evidence()
     let admin = context.clusters.targetAdmin
+    let known = Set(try context.ledger.journal.partitions().map(\.target))
+    for topic in context.topics {
+      // Topics that an earlier attempt filled are Ferry's own; their ends are reconciled later.
+      let isOurs = known.contains(topic.target(of: TopicPartition(topic.name, 0)))
+      let drift = try await context.steadily {
+        try await TargetCheck.drift(of: topic, on: context.clusters, mayHoldRecords: isOurs)
+      }
+      if let drift { throw drift }
+    }
     for topic in context.topics {
       let created = try await context.steadily {
         do {
@@ -23,7 +32,7 @@ extension StageSteps {
         }
       }
       evidence.notes.append("\(topic.targetName): \(created ? "created" : "was there")")
-      try await checkTarget(topic)
+      try await checkCreated(topic)
       for partition in topic.partitions {
         _ = try context.ledger.journal.registerPartition(
           source: partition, target: topic.target(of: partition), lease: context.ledger.lease)
@@ -32,31 +41,19 @@ extension StageSteps {
     return evidence
   }
 
-  private func checkTarget(_ topic: PlannedTopic) async throws {
-    let admin = context.clusters.targetAdmin
-    // A new topic takes a moment to be known everywhere.
-    let deadline = ContinuousClock.now + .seconds(20)
-    var description: TopicDescription?
-    while description == nil {
-      do {
-        description = try await context.steadily {
-          try await admin.topics(named: topic.targetName).first
-        }
-      } catch let error as KafkaError where error.isUnknownTopic && ContinuousClock.now < deadline {
-        try await Task.sleep(for: .milliseconds(100))
+  /// Sees the topic there, as planned. A new topic takes a moment to be known everywhere.
+  private func checkCreated(_ topic: PlannedTopic) async throws {
+    try await wait(.seconds(20)) {
+      try await context.steadily {
+        try await TargetCheck.isThere(topic, on: context.clusters)
       }
+    } onTimeout: {
+      KafkaError.timedOut("create topic \(topic.targetName)", cluster: "target")
     }
-    guard let description, description.partitionCount == topic.targetPartitionCount else {
-      throw EngineError.topicDrift(
-        topic: topic.targetName,
-        what: "it has \(description?.partitionCount ?? 0) partitions, planned are \(topic.targetPartitionCount)")
+    let drift = try await context.steadily {
+      try await TargetCheck.drift(of: topic, on: context.clusters, mayHoldRecords: true)
     }
-    let effective = try await context.steadily { try await admin.configs(of: topic.targetName) }
-    for (name, value) in topic.config.sorted(by: { $0.key < $1.key }) {
-      guard let found = effective[name]?.value, found != value else { continue }
-      throw EngineError.topicDrift(
-        topic: topic.targetName, what: "its \(name) is \(found), planned is \(value)")
-    }
+    if let drift { throw drift }
   }
 
   /// Arms the forward mirror and starts it.
@@ -93,9 +90,12 @@ extension StageSteps {
         throw EngineError.targetNotEmpty(target, end: base)
       }
     }
+    // A stage that is tried again goes on where it was: its plan's start counts only once.
+    let known = context.ledger.armedPositions(.forward)
     for topic in context.topics {
       positions.merge(try await startPositions(topic)) { _, new in new }
     }
+    positions.merge(known) { _, first in first }
     try context.ledger.record(
       .armed, stage: context.stage.name,
       Armed(
@@ -125,15 +125,15 @@ extension StageSteps {
     }
     if gates.isEmpty { gates = [(1000, .zero)] }
     var since: [ContinuousClock.Instant?] = gates.map { _ in nil }
-    defer { context.board.setWaiting(context.stage.name, nil) }
     while true {
       let lag = try await lag()
-      context.board.setLag(context.stage.name, lag)
       let now = ContinuousClock.now
       for index in gates.indices {
         since[index] = lag <= gates[index].limit ? (since[index] ?? now) : nil
       }
-      if gates.indices.allSatisfy({ since[$0].map { start in now - start } ?? .zero - .seconds(1) >= gates[$0].sustained }) {
+      if gates.indices.allSatisfy({
+        since[$0].map { start in now - start } ?? .zero - .seconds(1) >= gates[$0].sustained
+      }) {
         var evidence = Evidence()
         evidence.notes = ["the mirror is \(lag) offsets behind"]
         return evidence

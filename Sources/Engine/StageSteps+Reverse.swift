@@ -66,7 +66,8 @@ extension StageSteps {
       timestamp: Int64(Date().timeIntervalSince1970 * 1000))
     let source = context.clusters.sourceAdmin
     let start =
-      try await context.steadily { try await source.offsets(.end, of: [canary]) }[canary] ?? Offset(0)
+      try await context.steadily { try await source.offsets(.end, of: [canary]) }[canary]
+      ?? Offset(0)
     let target = context.clusters.target
     _ = try await context.steadily { try await RecordWriter(target).write(record, to: canary) }
     let reader = try PartitionReader(context.clusters.source)

@@ -24,6 +24,7 @@ extension StageSteps {
   /// Compares up to the fence offsets, and sees that the fence still holds.
   func seal() async throws -> Evidence {
     try await checkStillFenced(.source, since: .fence)
+    try await checkNoForeignTail(.forward)
     let fence = context.ledger.evidence(of: context.stage.name, .fence)?.ends ?? [:]
     return try await compareForward(fence)
   }
@@ -52,7 +53,8 @@ extension StageSteps {
     for range in ranges where !range.isCompacted {
       try context.ledger.journal.recordValidated(
         partition: store.partitions[range.source]!.id, sourceRange: range.sourceRange,
-        records: range.map?.pairs(in: range.sourceRange, on: .source).reduce(0) { $0 + $1.count } ?? 0,
+        records: range.map?.pairs(in: range.sourceRange, on: .source).reduce(0) { $0 + $1.count }
+          ?? 0,
         digest: .zero, lease: context.ledger.lease)
     }
     return evidence
@@ -61,6 +63,7 @@ extension StageSteps {
   /// Compares what the reverse mirror carried back.
   func sealReverse() async throws -> Evidence {
     try await checkStillFenced(.target, since: .fenceTarget)
+    try await checkNoForeignTail(.reverse)
     let store = try JournalMapStore(context.ledger)
     let bases = armed(.reverse)?.bases ?? [:]
     var ranges: [ComparisonRange] = []
@@ -81,11 +84,23 @@ extension StageSteps {
 
   private func compare(_ ranges: [ComparisonRange]) async throws -> Evidence {
     let start = ContinuousClock.now
-    let comparator = try Comparator(
-      source: context.clusters.source, target: context.clusters.target)
     var verdicts: [Verdict] = []
-    for range in ranges {
-      verdicts.append(try await context.steadily { try await comparator.compare(range) })
+    // Two at a time: one partition's reading fills the other's pauses.
+    try await withThrowingTaskGroup(of: [Verdict].self) { tasks in
+      for share in 0..<2 {
+        let mine = ranges.indices.filter { $0 % 2 == share }.map { ranges[$0] }
+        guard !mine.isEmpty else { continue }
+        tasks.addTask {
+          let comparator = try Comparator(
+            source: context.clusters.source, target: context.clusters.target)
+          var verdicts: [Verdict] = []
+          for range in mine {
+            verdicts.append(try await context.steadily { try await comparator.compare(range) })
+          }
+          return verdicts
+        }
+      }
+      for try await some in tasks { verdicts += some }
     }
     let different = verdicts.filter { !$0.isEqual }
     guard different.isEmpty else { throw EngineError.differences(different) }

@@ -117,10 +117,25 @@ extension StageSteps {
     }
   }
 
+  /// Behind what this migration mirrored nothing may stand on the destination.
+  func checkNoForeignTail(_ direction: Direction) async throws {
+    let store = try JournalMapStore(context.ledger)
+    let ends = try await context.ends(on: direction.destination, stable: false)
+    for partition in context.partitions {
+      let expected = try await store.state(of: partition, direction).expectedEnd(direction)
+      guard let end = ends[partition], end != expected else { continue }
+      let name = context.name(of: partition, on: direction.destination)
+      throw EngineError.partitionStopped(
+        end > expected
+          ? .foreignWrite(destination: name, at: expected)
+          : .destinationTruncated(destination: name, end: end, expected: expected))
+    }
+  }
+
   /// Pauses the groups on the cluster they leave, carries their commits over and reads them back.
   func translate(_ direction: Direction) async throws -> Evidence {
     let origin = direction.origin
-    if direction == .forward { try await checkStillFenced(.source, since: .fence) }
+    try await checkStillFenced(origin, since: direction == .forward ? .fence : .fenceTarget)
     try await pauseGroups(origin)
     let sources = try await context.translationSources(direction)
     let mover = GroupMover(

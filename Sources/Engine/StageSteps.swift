@@ -134,7 +134,8 @@ struct StageSteps: Sendable {
 
   func pauseGroups(_ cluster: ClusterRole) async throws {
     try await forEachGroup { group in
-      try await context.call(context.plan.groupRule(for: group)?.pause, .pause, cluster, group: group)
+      try await context.call(
+        context.plan.groupRule(for: group)?.pause, .pause, cluster, group: group)
     }
   }
 

@@ -24,7 +24,8 @@ package struct GroupDescription: Hashable, Sendable {
 extension Admin {
   /// The names of all consumer groups, in order.
   package func groupNames() throws(KafkaError) -> [String] {
-    try unsafe request(RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPS, "list consumer groups", about: nil) { _, options, queue in
+    try unsafe request(RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPS, "list consumer groups", about: nil) {
+      _, options, queue in
       unsafe rd_kafka_ListConsumerGroups(handle.pointer, options, queue)
     } read: { event throws(KafkaError) -> [String] in
       let result = unsafe rd_kafka_event_ListConsumerGroups_result(event)
@@ -45,7 +46,8 @@ extension Admin {
   /// State and members of a group. A group that does not exist is described as `dead`.
   package func describeGroup(_ name: String) throws(KafkaError) -> GroupDescription {
     let operation = "describe group \(name)"
-    return try unsafe request(RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS, operation, about: nil) { _, options, queue in
+    return try unsafe request(RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS, operation, about: nil) {
+      _, options, queue in
       unsafe Self.withCString(name) { text in
         var names: [UnsafePointer<CChar>?] = unsafe [text]
         unsafe rd_kafka_DescribeConsumerGroups(handle.pointer, &names, 1, options, queue)
@@ -91,7 +93,9 @@ extension Admin {
     defer { if let list = unsafe list { unsafe rd_kafka_topic_partition_list_destroy(list) } }
     let question = unsafe rd_kafka_ListConsumerGroupOffsets_new(group, list)!
     defer { unsafe rd_kafka_ListConsumerGroupOffsets_destroy(question) }
-    return try unsafe request(RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS, operation, about: question) { list, options, queue in
+    return try unsafe request(
+      RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS, operation, about: question
+    ) { list, options, queue in
       unsafe rd_kafka_ListConsumerGroupOffsets(handle.pointer, list, 1, options, queue)
     } read: { event throws(KafkaError) -> [TopicPartition: Offset] in
       var count = 0
@@ -118,7 +122,8 @@ extension Admin {
     }
     let change = unsafe rd_kafka_AlterConsumerGroupOffsets_new(group, list)!
     defer { unsafe rd_kafka_AlterConsumerGroupOffsets_destroy(change) }
-    try unsafe request(RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS, operation, about: change) { list, options, queue in
+    try unsafe request(RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS, operation, about: change) {
+      list, options, queue in
       unsafe rd_kafka_AlterConsumerGroupOffsets(handle.pointer, list, 1, options, queue)
     } read: { event throws(KafkaError) in
       var count = 0

@@ -74,7 +74,8 @@ extension Admin {
     }
     let deletion = unsafe rd_kafka_DeleteRecords_new(list)!
     defer { unsafe rd_kafka_DeleteRecords_destroy(deletion) }
-    try unsafe request(RD_KAFKA_ADMIN_OP_DELETERECORDS, operation, about: deletion) { list, options, queue in
+    try unsafe request(RD_KAFKA_ADMIN_OP_DELETERECORDS, operation, about: deletion) {
+      list, options, queue in
       unsafe rd_kafka_DeleteRecords(handle.pointer, list, 1, options, queue)
     } read: { event throws(KafkaError) in
       let result = unsafe rd_kafka_event_DeleteRecords_result(event)

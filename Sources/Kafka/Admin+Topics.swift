@@ -89,7 +89,8 @@ extension Admin {
     }
     defer { unsafe rd_kafka_NewTopic_destroy(topic) }
     for (key, value) in config { _ = unsafe rd_kafka_NewTopic_set_config(topic, key, value) }
-    try unsafe request(RD_KAFKA_ADMIN_OP_CREATETOPICS, operation, about: topic) { list, options, queue in
+    try unsafe request(RD_KAFKA_ADMIN_OP_CREATETOPICS, operation, about: topic) {
+      list, options, queue in
       unsafe rd_kafka_CreateTopics(handle.pointer, list, 1, options, queue)
     } read: { event throws(KafkaError) in
       var count = 0
@@ -104,7 +105,8 @@ extension Admin {
     let operation = "delete topic \(name)"
     let topic = unsafe rd_kafka_DeleteTopic_new(name)!
     defer { unsafe rd_kafka_DeleteTopic_destroy(topic) }
-    try unsafe request(RD_KAFKA_ADMIN_OP_DELETETOPICS, operation, about: topic) { list, options, queue in
+    try unsafe request(RD_KAFKA_ADMIN_OP_DELETETOPICS, operation, about: topic) {
+      list, options, queue in
       unsafe rd_kafka_DeleteTopics(handle.pointer, list, 1, options, queue)
     } read: { event throws(KafkaError) in
       var count = 0
@@ -122,7 +124,8 @@ extension Admin {
       let wanted = unsafe rd_kafka_NewPartitions_new(topic, total, &message, message.count)
     else { throw handle.error(RD_KAFKA_RESP_ERR__INVALID_ARG, operation) }
     defer { unsafe rd_kafka_NewPartitions_destroy(wanted) }
-    try unsafe request(RD_KAFKA_ADMIN_OP_CREATEPARTITIONS, operation, about: wanted) { list, options, queue in
+    try unsafe request(RD_KAFKA_ADMIN_OP_CREATEPARTITIONS, operation, about: wanted) {
+      list, options, queue in
       unsafe rd_kafka_CreatePartitions(handle.pointer, list, 1, options, queue)
     } read: { event throws(KafkaError) in
       var count = 0
@@ -151,7 +154,8 @@ extension Admin {
     let operation = "describe the configs of topic \(topic)"
     let resource = unsafe rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic)!
     defer { unsafe rd_kafka_ConfigResource_destroy(resource) }
-    return try unsafe request(RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, operation, about: resource) { list, options, queue in
+    return try unsafe request(RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, operation, about: resource) {
+      list, options, queue in
       unsafe rd_kafka_DescribeConfigs(handle.pointer, list, 1, options, queue)
     } read: { event throws(KafkaError) -> [String: ConfigValue] in
       var count = 0
@@ -183,8 +187,11 @@ extension Admin {
     merged.merge(changes) { _, new in new }
     let resource = unsafe rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic)!
     defer { unsafe rd_kafka_ConfigResource_destroy(resource) }
-    for (key, value) in merged { _ = unsafe rd_kafka_ConfigResource_set_config(resource, key, value) }
-    try unsafe request(RD_KAFKA_ADMIN_OP_ALTERCONFIGS, operation, about: resource) { list, options, queue in
+    for (key, value) in merged {
+      _ = unsafe rd_kafka_ConfigResource_set_config(resource, key, value)
+    }
+    try unsafe request(RD_KAFKA_ADMIN_OP_ALTERCONFIGS, operation, about: resource) {
+      list, options, queue in
       unsafe rd_kafka_AlterConfigs(handle.pointer, list, 1, options, queue)
     } read: { event throws(KafkaError) in
       var count = 0

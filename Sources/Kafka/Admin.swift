@@ -24,7 +24,8 @@ package actor Admin {
     cluster = connection.name
     timeoutMilliseconds = Int32(max(1, timeout.components.seconds) * 1000)
     handle = try ClientHandle(
-      RD_KAFKA_PRODUCER, connection, properties: ["isolation.level": readCommitted ? "read_committed" : "read_uncommitted"])
+      RD_KAFKA_CONSUMER, connection,
+      properties: ["isolation.level": readCommitted ? "read_committed" : "read_uncommitted"])
   }
 
   isolated deinit { handle.destroy() }

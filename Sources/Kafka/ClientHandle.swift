@@ -1,6 +1,6 @@
 internal import CRdKafka
-internal import Logging
 internal import KafkaModel
+internal import Logging
 
 /// Owns one librdkafka instance and its main queue, from which its logs and errors are taken. Used by
 /// one thread at a time: whoever owns it pins it.
@@ -101,9 +101,9 @@ internal import KafkaModel
     guard unsafe rd_kafka_event_log(event, &facility, &text, &level) == 0, let text = unsafe text
     else { return }
     let line = unsafe String(cString: text)
-    // Syslog levels (`rdkafka.h`): 0-3 errors, 4 warning, 5-6 notices, 7 debug. A lost connection is
-    // librdkafka's level 3 but heals by itself.
-    logger.log(level: level <= 4 ? .notice : .debug, "librdkafka: \(line)")
+    // Syslog levels (`rdkafka.h`): 0-3 errors, 4 warnings, which are mostly remarks on properties. A
+    // lost connection is an error to librdkafka but heals by itself.
+    logger.log(level: level <= 3 ? .notice : .debug, "librdkafka: \(line)")
   }
 
   private func handleError(_ event: OpaquePointer) throws(KafkaError) {

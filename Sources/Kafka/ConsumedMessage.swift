@@ -52,7 +52,9 @@ package import KafkaModel
     var type = RD_KAFKA_TIMESTAMP_NOT_AVAILABLE
     let timestamp = unsafe rd_kafka_message_timestamp(pointer, &type)
     var headers: [RecordHeader] = []
-    unsafe Self.withHeaders(of: unsafe pointer) { name, value in headers.append(RecordHeader(name, value)) }
+    unsafe Self.withHeaders(of: unsafe pointer) { name, value in
+      headers.append(RecordHeader(name, value))
+    }
     return Record(
       key: unsafe Self.bytes(message.key, message.key_len),
       value: unsafe Self.bytes(message.payload, message.len),

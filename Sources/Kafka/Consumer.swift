@@ -21,6 +21,10 @@ package import KafkaModel
     case end
   }
 
+  /// Properties for reading stretches of partitions one after the other: stopping one waits for the
+  /// fetch that is under way, which therefore must not wait long for records.
+  package static let stretches = ["fetch.wait.max.ms": "10", "fetch.error.backoff.ms": "50"]
+
   /// Throws: ``KafkaError`` - a property is wrong. Does not wait for the cluster.
   package init(
     _ connection: ClusterConnection, properties: [String: String] = [:]
@@ -52,7 +56,7 @@ package import KafkaModel
     for partition in started {
       unsafe rd_kafka_consume_stop(topics[indexes[partition.topic]!], partition.partition)
     }
-    for unsafe topic in unsafe topics { unsafe rd_kafka_topic_destroy(topic) }
+    for index in unsafe topics.indices { unsafe rd_kafka_topic_destroy(topics[index]) }
     unsafe rd_kafka_queue_destroy(queue)
     handle.destroy()
     unsafe batch.deallocate()

@@ -1,5 +1,5 @@
-internal import KafkaModel
 internal import CRdKafka
+internal import KafkaModel
 
 /// What librdkafka or a broker refused, with enough context to act on.
 package struct KafkaError: Error, Hashable, Sendable {

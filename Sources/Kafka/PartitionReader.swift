@@ -19,7 +19,7 @@ package actor PartitionReader {
   /// Throws: ``KafkaError`` - a property is wrong.
   package init(_ connection: ClusterConnection) throws(KafkaError) {
     executor = PinnedExecutor(name: "read-\(connection.name)")
-    consumer = try Consumer(connection)
+    consumer = try Consumer(connection, properties: Consumer.stretches)
   }
 
   isolated deinit { consumer.close() }

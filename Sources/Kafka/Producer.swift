@@ -55,7 +55,7 @@ package import KafkaModel
     for _ in 0..<50 where unsafe rd_kafka_outq_len(handle.pointer) > 0 {
       _ = try? serve(timeoutMilliseconds: 100) { _ in }
     }
-    for unsafe topic in unsafe topics { unsafe rd_kafka_topic_destroy(topic) }
+    for index in unsafe topics.indices { unsafe rd_kafka_topic_destroy(topics[index]) }
     handle.destroy()
   }
 

@@ -50,7 +50,8 @@ package import KafkaModel
       var value: UnsafeRawPointer?
       var size = 0
       _ = unsafe rd_kafka_header_get_all(list, index, &name, &value, &size)
-      unsafe appendField(name.map { unsafe UnsafeRawPointer($0) }, name.map { unsafe strlen($0) } ?? 0)
+      unsafe appendField(
+        name.map { unsafe UnsafeRawPointer($0) }, name.map { unsafe strlen($0) } ?? 0)
       unsafe appendField(value, size)
     }
     return finish()
@@ -107,7 +108,9 @@ package import KafkaModel
 
   private func appendBytes(_ bytes: [UInt8]?) {
     guard let bytes else { return appendInteger(Int32(-1)) }
-    unsafe bytes.withUnsafeBytes { unsafe appendField($0.baseAddress ?? UnsafeRawPointer(buffer), $0.count) }
+    unsafe bytes.withUnsafeBytes {
+      unsafe appendField($0.baseAddress ?? UnsafeRawPointer(buffer), $0.count)
+    }
   }
 
   private func appendField(_ start: UnsafeRawPointer?, _ count: Int) {

@@ -116,7 +116,8 @@ package actor Lane {
 
   private func receive(_ message: ConsumedMessage) -> ConsumedMessage.Disposition {
     let topic = message.topicIndex
-    guard slots.indices.contains(topic), var slot = slots[topic].removeValue(forKey: message.partition)
+    guard slots.indices.contains(topic),
+      var slot = slots[topic].removeValue(forKey: message.partition)
     else { return .free }
     defer { slots[topic][message.partition] = slot }
     guard slot.fault == nil else { return .free }

@@ -86,7 +86,8 @@ package struct GroupMover: Sendable {
     }
     try await destination.setCommittedOffsets(wanted, of: group)
     let kept = try await destination.committedOffsets(of: group)
-    for (partition, offset) in wanted.sorted(by: { $0.key < $1.key }) where kept[partition] != offset {
+    for (partition, offset) in wanted.sorted(by: { $0.key < $1.key })
+    where kept[partition] != offset {
       throw GroupError.notKept(
         group: group, partition: partition, written: offset, read: kept[partition])
     }

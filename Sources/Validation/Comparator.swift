@@ -15,8 +15,8 @@ package actor Comparator {
   /// Throws: ``KafkaError`` - a property is wrong.
   package init(source: ClusterConnection, target: ClusterConnection) throws(KafkaError) {
     executor = PinnedExecutor(name: "validate")
-    self.source = try Consumer(source)
-    self.target = try Consumer(target)
+    self.source = try Consumer(source, properties: Consumer.stretches)
+    self.target = try Consumer(target, properties: Consumer.stretches)
   }
 
   isolated deinit {

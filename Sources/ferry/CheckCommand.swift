@@ -23,7 +23,9 @@ struct CheckCommand: ParsableCommand {
       try Console.json(
         Answer(migration: plan.name, digest: plan.digest, findings: plan.findings))
     } else {
-      for finding in plan.findings { Console.out("\(finding.severity.rawValue): \(finding.message)") }
+      for finding in plan.findings {
+        Console.out("\(finding.severity.rawValue): \(finding.message)")
+      }
       Console.out("\(plan.file): valid, \(plan.digest)")
     }
     if strict, plan.findings.contains(where: { $0.severity == .warning }) {

@@ -43,7 +43,8 @@ enum Failure {
       Console.error(Ferry.fullMessage(for: error))
       return Exit.usage
     }
-    Console.error("ferry: unexpected: \(error)\n  next: this is a bug; please report it with the command")
+    Console.error(
+      "ferry: unexpected: \(error)\n  next: this is a bug; please report it with the command")
     return Exit.bug
   }
 

@@ -54,7 +54,8 @@ struct Operator {
       }
       try await Task.sleep(for: .milliseconds(50))
     }
-    throw EngineError.commandRefused("no engine answered within 60 s; the command stays in the journal")
+    throw EngineError.commandRefused(
+      "no engine answered within 60 s; the command stays in the journal")
   }
 }
 

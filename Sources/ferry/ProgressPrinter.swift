@@ -70,6 +70,7 @@ enum StatusText {
     ]
     let path = there.contains(stage.state) ? there : back
     let done = (path.firstIndex(of: stage.state) ?? 0) * 14 / (path.count - 1)
-    return "[" + String(repeating: "#", count: done) + String(repeating: ".", count: 14 - done) + "]"
+    return "[" + String(repeating: "#", count: done) + String(repeating: ".", count: 14 - done)
+      + "]"
   }
 }

@@ -121,7 +121,8 @@ struct TranslateCommand: AsyncParsableCommand {
     let answers: [Inquiry.Translation]
     if parts.count == 3, let partition = Int32(parts[1]), let offset = Int64(parts[2]) {
       answers = [
-        try inquiry.translate(TopicPartition(String(parts[0]), partition), Offset(offset), direction)
+        try inquiry.translate(
+          TopicPartition(String(parts[0]), partition), Offset(offset), direction)
       ]
     } else {
       answers = try await inquiry.translate(group: what, direction)
