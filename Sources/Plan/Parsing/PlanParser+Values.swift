@@ -74,10 +74,13 @@ extension PlanParser {
   func duration(_ node: Node, _ key: String, atLeast minimum: Duration = .zero) -> Duration? {
     let form = "a duration such as 250ms, 30s, 5m, 2h or 1d"
     let milliseconds = quantity(
-      node, key, form, Quantity.durations, limit: 3650 * 86_400_000, "3650d")
+      node, key, form, Quantity.durations, limit: 3650 * 86_400_000, "1ms and 3650d")
     guard let milliseconds else { return nil }
     guard .milliseconds(milliseconds) >= minimum else {
-      problem(node, "`\(key)` has to be at least \(minimum / .milliseconds(1))ms")
+      problem(
+        node,
+        "`\(key)` has to be at least \(Int64(minimum / .milliseconds(1)))ms, not `\(node.scalar?.string ?? "")`"
+      )
       return nil
     }
     return .milliseconds(milliseconds)
@@ -85,26 +88,26 @@ extension PlanParser {
 
   /// `512KiB`, `50MiB`, `1GiB`, `10MB`, `100B`, in bytes.
   func size(_ node: Node, _ key: String) -> Int64? {
-    bytes(node, key, "a size such as 50MiB", Quantity.sizes, "1024TiB")
+    bytes(node, key, "a size such as 50MiB", Quantity.sizes, "1B and 1024TiB")
   }
 
   /// `50MiB/s`, in bytes per second.
   func rate(_ node: Node, _ key: String) -> Int64? {
     let rates = Dictionary(uniqueKeysWithValues: Quantity.sizes.map { ("\($0.key)/s", $0.value) })
-    return bytes(node, key, "a rate such as 50MiB/s", rates, "1024TiB/s")
+    return bytes(node, key, "a rate such as 50MiB/s", rates, "1B/s and 1024TiB/s")
   }
 
   private func bytes(
-    _ node: Node, _ key: String, _ form: String, _ units: [String: Int64], _ most: String
+    _ node: Node, _ key: String, _ form: String, _ units: [String: Int64], _ bounds: String
   ) -> Int64? {
-    guard let bytes = quantity(node, key, form, units, limit: 1 << 50, most) else { return nil }
+    guard let bytes = quantity(node, key, form, units, limit: 1 << 50, bounds) else { return nil }
     if bytes == 0 { problem(node, "`\(key)` has to be more than nothing") }
     return bytes
   }
 
   private func quantity(
     _ node: Node, _ key: String, _ form: String, _ units: [String: Int64], limit: Int64,
-    _ most: String
+    _ bounds: String
   ) -> Int64? {
     guard let text = node.scalar?.string else {
       problem(node, "`\(key)` has to be \(form)")
@@ -117,7 +120,7 @@ extension PlanParser {
       return nil
     }
     guard let value = quantity.scaled(by: factor, limit: limit) else {
-      problem(node, "`\(key)` is out of range: `\(text)`; the most is \(most)")
+      problem(node, "`\(key)` has to lie between \(bounds), not `\(text)`")
       return nil
     }
     return value

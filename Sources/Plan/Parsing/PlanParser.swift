@@ -48,8 +48,8 @@ final class PlanParser {
   private func isReadableVersion(_ root: Node) -> Bool {
     guard let version = root.mapping?["ferry"], !Self.isNull(version) else { return true }
     if version.scalar?.string == "v1" { return true }
-    let found = version.scalar.map { "not `\($0.string)`" } ?? "and says so in a word"
-    problem(version, "this Ferry reads plans of version `v1`, \(found)")
+    let found = version.scalar.map { ", not `\($0.string)`" } ?? ""
+    problem(version, "this Ferry reads plans of version `v1`\(found)")
     return false
   }
 
