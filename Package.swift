@@ -92,6 +92,8 @@ let package = Package(
     .testTarget(
       name: "KafkaModelTests", dependencies: ["KafkaModel"], swiftSettings: strict),
     .testTarget(
+      name: "CutoverTests", dependencies: ["Cutover", "KafkaModel"], swiftSettings: strict),
+    .testTarget(
       name: "PlanTests", dependencies: ["KafkaModel", "Plan"], swiftSettings: strict),
     .testTarget(
       name: "JournalTests",
