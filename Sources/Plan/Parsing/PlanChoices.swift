@@ -9,8 +9,6 @@ struct PlanChoices {
     let kind: Kind
     let selector: Selector
     let location: SourceLocation
-    /// The stage that lists it; empty for a rule.
-    var stage = ""
   }
 
   /// The selectors of rules, in order.

@@ -21,14 +21,14 @@ extension PlanParser {
   }
 
   /// The entries of a stage's list.
-  func selectors(_ nodes: [Node], _ key: String, _ kind: PlanChoices.Kind, stage: String?)
+  func selectors(_ nodes: [Node], _ key: String, _ kind: PlanChoices.Kind)
     -> [Selector]
   {
     nodes.compactMap { node in
       guard let selector = pattern(node, key) else { return nil }
       choices.entries.append(
         PlanChoices.Choice(
-          kind: kind, selector: selector, location: location(of: node), stage: stage ?? ""))
+          kind: kind, selector: selector, location: location(of: node)))
       return selector
     }
   }

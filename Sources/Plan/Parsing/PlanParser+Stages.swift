@@ -12,8 +12,8 @@ extension PlanParser {
     else { return nil }
     let name = reader.required("stage").flatMap { self.name($0, "stage") }
     if let name { choices.stages.append((name, location(of: reader["stage"] ?? node))) }
-    let topics = selectors(reader.requiredList("topics"), "topics", .topic, stage: name)
-    let groups = selectors(reader.list("groups"), "groups", .group, stage: name)
+    let topics = selectors(reader.requiredList("topics"), "topics", .topic)
+    let groups = selectors(reader.list("groups"), "groups", .group)
     strategy(reader)
     let fence = hook(reader.required("fence"), "fence")
     let unfence = hook(reader["unfence"], "unfence")
