@@ -1,50 +1,43 @@
-internal import Foundation
-
-/// A client property's value, or where to find it.
-package enum PropertyValue: Hashable, Sendable, Codable {
-  case literal(String)
-  /// `env:NAME`
-  case environment(String)
-  /// `file:PATH`, relative to the plan's directory
-  case file(String)
-}
-
 /// How to reach one cluster.
 package struct ClusterPlan: Hashable, Sendable, Codable {
   /// `host:port`, at least one.
   package let bootstrap: [String]
-  /// librdkafka properties.
+  /// librdkafka properties by name. Properties that look like secrets are always references.
   package let client: [String: PropertyValue]
 
-  /// The properties with secrets filled in. The result is never stored or printed.
+  /// The properties with references filled in. The result holds secrets: never store or print it.
+  ///
+  /// - Parameter directory: the plan's, where relative paths start.
   ///
   /// Throws: ``PlanError/secretMissing(reference:property:)``.
   package func resolvedClient(directory: String) throws(PlanError) -> [String: String] {
     var resolved: [String: String] = [:]
-    for (property, value) in client {
-      switch value {
-      case .literal(let text): resolved[property] = text
-      case .environment(let name):
-        guard let text = ProcessInfo.processInfo.environment[name] else {
-          throw .secretMissing(reference: "env:\(name)", property: property)
-        }
-        resolved[property] = text
-      case .file(let path):
-        let url = URL(
-          fileURLWithPath: path, relativeTo: URL(fileURLWithPath: directory, isDirectory: true))
-        guard var text = try? String(contentsOf: url, encoding: .utf8) else {
-          throw .secretMissing(reference: "file:\(path)", property: property)
-        }
-        while text.last?.isNewline == true { text.removeLast() }
-        resolved[property] = text
-      }
+    for property in client.keys.sorted() {
+      resolved[property] = try client[property]?.resolve(property: property, directory: directory)
     }
     return resolved
   }
 
   /// Whether a literal for this property would put a secret into the plan.
   static func isSecret(_ property: String) -> Bool {
-    property.hasSuffix("password") || property.hasSuffix("client.secret")
-      || property.hasSuffix("key.pem") || property == "sasl.oauthbearer.config"
+    let property = property.lowercased()
+    return ["password", "passwd", "secret", "passphrase", "jaas"].contains {
+      property.contains($0)
+    } || property.hasSuffix("key.pem") || property == "sasl.oauthbearer.config"
   }
+
+  /// Properties that Ferry's promises rest on, or that stand elsewhere in the plan.
+  static let reserved: [String: String] = [
+    "bootstrap.servers": "name the brokers in `bootstrap`",
+    "metadata.broker.list": "name the brokers in `bootstrap`",
+    "auto.offset.reset": "Ferry sets it itself",
+    "enable.auto.commit": "Ferry sets it itself",
+    "enable.auto.offset.store": "Ferry sets it itself",
+    "enable.gapless.guarantee": "Ferry sets it itself",
+    "enable.idempotence": "Ferry sets it itself",
+    "enable.partition.eof": "Ferry sets it itself",
+    "group.id": "Ferry assigns partitions and joins no group",
+    "isolation.level": "Ferry sets it itself",
+    "transactional.id": "Ferry produces without transactions",
+  ]
 }

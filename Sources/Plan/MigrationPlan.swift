@@ -1,4 +1,3 @@
-internal import Crypto
 internal import Foundation
 package import KafkaModel
 
@@ -7,6 +6,7 @@ package import KafkaModel
 package struct MigrationPlan: Sendable {
   /// The plan's meaning, apart from where it was read from.
   var body: Body
+  /// As it was given to Ferry.
   package let file: String
   /// Absolute; hooks run here and relative `file:` references start here.
   package let directory: String
@@ -25,22 +25,33 @@ package struct MigrationPlan: Sendable {
     var stages: [StagePlan] = []
   }
 
+  /// Up to 200 letters, digits, dots, dashes and underscores.
   package var name: String { body.name }
   /// The change request, shown in every report.
   package var change: String? { body.change }
+  /// In the order of the plan: the first rule that fits a topic is the one that counts.
   package var topics: [TopicRule] { body.topics }
+  /// In the order of the plan, as ``topics``.
   package var groups: [GroupRule] { body.groups }
+  /// Speed and width of the copy.
   package var mirror: MirrorPlan { body.mirror }
+  /// Speed of the comparison.
   package var validate: ValidatePlan { body.validate }
+  /// In the order in which they are run.
   package var stages: [StagePlan] { body.stages }
 
+  /// How to reach the cluster of that role.
   package func cluster(_ role: ClusterRole) -> ClusterPlan {
     role == .source ? body.source : body.target
   }
 
-  /// The first rule that means `topic`.
+  /// Topics whose names begin with `__` are Kafka's own and are never moved.
+  private static func isInternal(_ topic: String) -> Bool { topic.hasPrefix("__") }
+
+  /// The first rule that means `topic`; none means Kafka's own.
   package func topicRule(for topic: String) -> TopicRule? {
-    topics.first { $0.selector.matches(topic) }
+    guard !Self.isInternal(topic) else { return nil }
+    return topics.first { $0.selector.matches(topic) }
   }
 
   /// The first rule that means `group`.
@@ -48,29 +59,19 @@ package struct MigrationPlan: Sendable {
     groups.first { $0.selector.matches(group) }
   }
 
+  /// The first stage that moves `topic`; none moves Kafka's own.
   package func stage(forTopic topic: String) -> StagePlan? {
-    stages.first { $0.topics.contains { $0.matches(topic) } }
+    guard !Self.isInternal(topic) else { return nil }
+    return stages.first { $0.topics.contains { $0.matches(topic) } }
   }
 
+  /// The first stage that moves `group`.
   package func stage(forGroup group: String) -> StagePlan? {
     stages.first { $0.groups.contains { $0.matches(group) } }
   }
 
+  /// Names are unique.
   package func stage(named name: String) -> StagePlan? { stages.first { $0.name == name } }
-
-  /// `sha256:` and 64 hexadecimal digits over the plan's meaning: key order, comments and the spelling
-  /// of equal values do not matter; every other change does. Secrets enter as references.
-  package var digest: String {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    // Encoding plain values cannot fail.
-    let canonical = (try? encoder.encode(body)) ?? Data()
-    return "sha256:"
-      + SHA256.hash(data: canonical).map { byte in
-        let digits = String(byte, radix: 16)
-        return digits.count == 1 ? "0" + digits : digits
-      }.joined()
-  }
 
   /// Reads and checks a plan file.
   ///

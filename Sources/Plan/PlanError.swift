@@ -1,33 +1,11 @@
 internal import KafkaModel
 
-/// One thing wrong with a plan, and where.
-package struct PlanProblem: Hashable, Sendable, CustomStringConvertible {
-  package let location: SourceLocation
-  package let message: String
-
-  package init(_ location: SourceLocation, _ message: String) {
-    self.location = location
-    self.message = message
-  }
-
-  package var description: String { "\(location): \(message)" }
-}
-
-/// A place in a plan file. Lines and columns count from 1.
-package struct SourceLocation: Hashable, Sendable, CustomStringConvertible {
-  package let file: String
-  package let line: Int
-  package let column: Int
-
-  package var description: String { "\(file):\(line):\(column)" }
-}
-
 /// Why a plan cannot be used.
 package enum PlanError: Error, Hashable, Sendable {
   case unreadable(path: String, reason: String)
-  /// All problems of the file, in order.
+  /// All problems of the file, in the order of their places.
   case invalid([PlanProblem])
-  /// A secret that the plan refers to is not there. Names the reference, never a value.
+  /// A secret that the plan refers to is not there, or is empty. Names the reference, never a value.
   case secretMissing(reference: String, property: String)
 }
 
@@ -37,7 +15,7 @@ extension PlanError: OperatorError {
     case .unreadable(let path, let reason): "cannot read the plan \(path): \(reason)"
     case .invalid(let problems): problems.map(\.description).joined(separator: "\n")
     case .secretMissing(let reference, let property):
-      "the secret for client property \(property), \(reference), is not there"
+      "the secret for client property \(property), \(reference), is not there or is empty"
     }
   }
 

@@ -1,6 +1,8 @@
 /// Topics and groups that move together, and what has to hold.
-package struct StagePlan: Hashable, Sendable, Codable {
+package struct StagePlan: Hashable, Sendable, Encodable {
+  /// Takes a stage back by itself while it soaks.
   package struct RollbackTrigger: Hashable, Sendable, Codable {
+    /// Records that any one of the stage's groups is behind on the target.
     package let groupLagAbove: Int64
     /// How long the lag has to stay above.
     package let sustained: Duration
@@ -16,26 +18,16 @@ package struct StagePlan: Hashable, Sendable, Codable {
   /// How long the end offsets have to stand still before the fence counts as holding.
   package let stability: Duration
   package let gates: [Gate]
+  /// `switch:`, points clients to the cluster that `FERRY_CLUSTER` names.
   package let switchClients: Hook
+  /// How long the rollback triggers are watched after the switch.
   package let soak: Duration
   package let rollbackOn: [RollbackTrigger]
-}
+  /// Where the stage stands.
+  package let location: SourceLocation
 
-/// What has to hold before a stage's clients are touched.
-package enum Gate: Hashable, Sendable, Codable {
-  /// At most this many records behind, for this long.
-  case lagBelow(Int64, sustained: Duration)
-  /// Draining after the fence takes no longer.
-  case drainWithin(Duration)
-  /// This many different people said yes.
-  case approvals(Int)
-
-  /// For reports.
-  package var summary: String {
-    switch self {
-    case .lagBelow(let lag, let sustained): "mirror lag at most \(lag) records for \(sustained)"
-    case .drainWithin(let duration): "drain within \(duration)"
-    case .approvals(let count): "\(count) approval\(count == 1 ? "" : "s")"
-    }
+  /// Where a stage stands is no part of what it means, so it is not encoded.
+  private enum CodingKeys: CodingKey {
+    case name, topics, groups, fence, unfence, stability, gates, switchClients, soak, rollbackOn
   }
 }

@@ -1,0 +1,9 @@
+/// How fast and how widely records are copied.
+package struct MirrorPlan: Hashable, Sendable, Codable {
+  /// `nil` is unlimited.
+  package var bytesPerSecond: Int64?
+  /// Threads, each with a consumer and a producer; `nil` is automatic.
+  package var lanes: Int?
+  /// Bytes read and not yet stored, at most, over all lanes.
+  package var memoryBytes: Int64 = 512 << 20
+}

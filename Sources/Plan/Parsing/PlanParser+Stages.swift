@@ -1,0 +1,77 @@
+internal import Yams
+
+extension PlanParser {
+  func stage(_ node: Node) -> StagePlan? {
+    guard
+      let reader = MappingReader(
+        node, self, what: "a stage",
+        keys: [
+          "stage", "topics", "groups", "strategy", "fence", "unfence", "stability", "gates",
+          "switch", "soak", "rollbackOn",
+        ])
+    else { return nil }
+    let name = reader.required("stage").flatMap { self.name($0, "stage") }
+    if let name { choices.stages.append((name, location(of: reader["stage"] ?? node))) }
+    let topics = selectors(reader.requiredList("topics"), "topics", .topic)
+    let groups = selectors(reader.list("groups"), "groups", .group)
+    strategy(reader)
+    let fence = hook(reader.required("fence"), "fence")
+    let unfence = hook(reader["unfence"], "unfence")
+    let stability = reader.duration("stability", atLeast: .milliseconds(1)) ?? .seconds(5)
+    let gates = reader.list("gates").compactMap(gate)
+    let switchClients = hook(reader.required("switch"), "switch")
+    let soak = reader.duration("soak") ?? .seconds(1800)
+    let rollbackOn = reader.list("rollbackOn").compactMap(trigger)
+    guard let name, let fence, let switchClients else { return nil }
+    return StagePlan(
+      name: name, topics: topics, groups: groups, fence: fence, unfence: unfence,
+      stability: stability, gates: gates, switchClients: switchClients, soak: soak,
+      rollbackOn: rollbackOn, location: location(of: node))
+  }
+
+  private func strategy(_ reader: MappingReader) {
+    guard let node = reader["strategy"], let text = reader.string("strategy") else { return }
+    switch text {
+    case "together": break
+    case "consumers-first":
+      problem(node, "strategy `consumers-first` is not supported yet: use `together`")
+    default: unknownWord(node, "strategy", text, ["together", "consumers-first"])
+    }
+  }
+
+  private func gate(_ node: Node) -> Gate? {
+    let kinds = ["lagBelow", "drainWithin", "approvals"]
+    let unsupported = Dictionary(
+      uniqueKeysWithValues: ["window", "validated", "exec", "http", "manual"].map {
+        ($0, "gates of kind `\($0)` are not supported yet: use \(kinds.joined(separator: ", "))")
+      })
+    guard
+      let reader = MappingReader(
+        node, self, what: "a gate", keys: kinds + ["for"], unsupported: unsupported),
+      let kind = reader.exactlyOne(of: kinds)
+    else { return nil }
+    if let sustained = reader["for"], kind != "lagBelow" {
+      problem(sustained, "`for` goes with `lagBelow` only")
+    }
+    switch kind {
+    case "lagBelow":
+      let sustained = reader.duration("for") ?? .zero
+      return reader.integer(kind, 0...Int64.max).map { .lagBelow($0, sustained: sustained) }
+    case "drainWithin":
+      return reader.duration(kind, atLeast: .milliseconds(1)).map { .drainWithin($0) }
+    default: return reader.integer(kind, 1...100).map { .approvals(Int($0)) }
+    }
+  }
+
+  private func trigger(_ node: Node) -> StagePlan.RollbackTrigger? {
+    guard
+      let reader = MappingReader(
+        node, self, what: "a rollback trigger", keys: ["groupLagAbove", "for"])
+    else { return nil }
+    _ = reader.required("groupLagAbove")
+    let sustained = reader.duration("for") ?? .seconds(60)
+    return reader.integer("groupLagAbove", 0...Int64.max).map {
+      StagePlan.RollbackTrigger(groupLagAbove: $0, sustained: sustained)
+    }
+  }
+}
