@@ -60,11 +60,7 @@ extension StageSteps {
   func mirror() async throws -> Evidence {
     if armed(.forward) == nil { try await armForward() }
     try await context.mirrors.start(.forward, context.partitions)
-    try await wait(.seconds(300)) {
-      try await context.mirrors.isSettled()
-    } onTimeout: {
-      KafkaError.timedOut("reconcile all partitions", cluster: "target")
-    }
+    try await awaitSettledMirror()
     return Evidence()
   }
 

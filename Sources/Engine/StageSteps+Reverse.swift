@@ -27,11 +27,7 @@ extension StageSteps {
           direction: .reverse, attempt: context.machine.attempt, bases: bases, positions: [:]))
     }
     try await context.mirrors.start(.reverse, reversePartitions)
-    try await wait(.seconds(300)) {
-      try await context.mirrors.isSettled()
-    } onTimeout: {
-      KafkaError.timedOut("reconcile all partitions", cluster: "source")
-    }
+    try await awaitSettledMirror()
     try await sendCanary()
     var evidence = Evidence()
     evidence.ends = try await context.ends(on: .target, stable: true)

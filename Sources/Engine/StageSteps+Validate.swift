@@ -12,11 +12,7 @@ extension StageSteps {
   /// Compares everything mirrored so far that was not compared before.
   func validate() async throws -> Evidence {
     try await ensureMirrors()
-    try await wait(.seconds(300)) {
-      try await context.mirrors.isSettled()
-    } onTimeout: {
-      KafkaError.timedOut("reconcile all partitions", cluster: "target")
-    }
+    try await awaitSettledMirror()
     let progress = try await context.mirrors.progress()
     return try await compareForward(progress.mapValues(\.position))
   }

@@ -7,23 +7,21 @@ internal import Offsets
 internal import Plan
 
 extension StageSteps {
-  /// Fences the source, if draining what is left promises to fit the plan's budget.
   func fenceSource() async throws -> Evidence {
     try await ensureMirrors()
-    try await wait(.seconds(300)) {
-      try await context.mirrors.isSettled()
-    } onTimeout: {
-      KafkaError.timedOut("reconcile all partitions", cluster: "target")
-    }
-    if let budget = drainBudget {
-      let lag = try await lag()
-      let rate = max(1000, context.board.live(context.stage.name).rate ?? 0)
-      let seconds = Double(lag) / rate
-      if seconds > budget / .seconds(1) {
-        throw EngineError.drainForecast(seconds: seconds, within: budget)
-      }
-    }
+    try await awaitSettledMirror()
     return try await fence(.source)
+  }
+
+  /// Refuses, before anything is fenced, a drain that would not fit the plan's budget.
+  func checkDrainForecast() async throws {
+    guard let budget = drainBudget else { return }
+    let lag = try await lag()
+    let rate = max(1000, context.board.live(context.stage.name).rate ?? 0)
+    let seconds = Double(lag) / rate
+    if seconds > budget / .seconds(1) {
+      throw EngineError.drainForecast(seconds: seconds, within: budget)
+    }
   }
 
   /// Runs the fence and sees every end offset of `cluster` stand still for the stability window. The

@@ -72,9 +72,21 @@ struct StageSteps: Sendable {
     }
   }
 
+  /// Waits until the running mirror has reconciled every partition.
+  func awaitSettledMirror() async throws {
+    try await wait(.seconds(300)) {
+      try await context.mirrors.isSettled()
+    } onTimeout: {
+      KafkaError.timedOut("reconcile all partitions", cluster: context.stage.name)
+    }
+  }
+
   // MARK: Gates
 
+  /// Waits for the approvals; then looks whether the drain would fit its budget.
   func approve() async throws -> Evidence {
+    try await ensureMirrors()
+    try await awaitSettledMirror()
     let needed = context.stage.gates.reduce(0) { most, gate in
       if case .approvals(let count) = gate { max(most, count) } else { most }
     }
@@ -83,6 +95,7 @@ struct StageSteps: Sendable {
     while true {
       let given = context.ledger.approvals(of: stage)
       if given.count >= needed {
+        try await checkDrainForecast()
         var evidence = Evidence()
         evidence.notes = ["approved by \(given.sorted().joined(separator: ", "))"]
         if needed == 0 { evidence.notes = ["no approvals asked for"] }

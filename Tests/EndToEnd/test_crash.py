@@ -95,6 +95,9 @@ class CrashTests(unittest.TestCase):
                 self.assertEqual(answer.returncode, -signal.SIGKILL, answer.stderr)
             answer = scenario.ferry("rollback", "--yes")
             self.assertEqual(scenario.stage()["state"], "rolledBack", answer.stderr)
+            # A refused command is done with: it must not come back in the next attempt.
+            self.assertEqual(scenario.ferry("rollback", "--yes").returncode, 1)
+            self.assertEqual(scenario.ferry("finalize").returncode, 1)
             # The stage can be tried again, from what is there, and goes through.
             process = scenario.start("--again")
             scenario.wait(lambda s: s["state"] == "soaking" and s["attempt"] == 2, "the second try")

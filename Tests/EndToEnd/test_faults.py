@@ -22,8 +22,10 @@ def is_waiting(stage: dict) -> bool:
 
 
 class FaultTests(unittest.TestCase):
-    def write_foreign(self, scenario: Scenario, topic: str, partition: int) -> int:
-        producer = KafkaProducer(bootstrap_servers=scenario.target)
+    def write_foreign(
+        self, scenario: Scenario, topic: str, partition: int, cluster: str = "target"
+    ) -> int:
+        producer = KafkaProducer(bootstrap_servers=getattr(scenario, cluster))
         offset = producer.send(topic, b"foreign", partition=partition).get(30).offset
         producer.close()
         return int(offset)
@@ -52,6 +54,21 @@ class FaultTests(unittest.TestCase):
             answer = scenario.ferry("run", timeout=90)
             self.assertEqual(answer.returncode, 1, answer.stderr)
             self.assertIn(f"{topic}:0 holds a record at offset {offset}", answer.stderr)
+
+    def test_a_stray_write_after_the_switch_is_reported_and_blocks_the_way_back(self) -> None:
+        with Scenario(records=600) as scenario:
+            process = scenario.start()
+            scenario.wait(lambda s: s["state"] == "soaking", "the switch")
+            topic = self.name(scenario, "orders.events")
+            offset = self.write_foreign(scenario, topic, 2, "source")
+            stage = scenario.wait(lambda s: s["faults"], "the report")
+            self.assertIn(f"{topic}:2 holds a record at offset {offset}", stage["faults"][0])
+            self.assertIn("BLOCKED", scenario.ferry("status").stdout)
+            answer = scenario.ferry("rollback", "--yes")
+            self.assertEqual(answer.returncode, 1, answer.stdout)
+            self.assertIn("the way back is blocked", answer.stderr)
+            self.assertEqual(scenario.stage()["state"], "soaking")
+            self.assertIsNone(process.poll(), "clients stay served")
 
     def test_records_deleted_ahead_of_the_mirror_are_named_and_stop_it(self) -> None:
         with Scenario(records=600) as scenario:
