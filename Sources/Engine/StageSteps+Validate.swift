@@ -45,13 +45,12 @@ extension StageSteps {
             map: map, isCompacted: topic.isCompacted))
       }
     }
-    let evidence = try await compare(ranges)
+    let (evidence, verdicts) = try await compare(ranges)
     for range in ranges where !range.isCompacted {
+      guard let verdict = verdicts.first(where: { $0.source == range.source }) else { continue }
       try context.ledger.journal.recordValidated(
         partition: store.partitions[range.source]!.id, sourceRange: range.sourceRange,
-        records: range.map?.pairs(in: range.sourceRange, on: .source).reduce(0) { $0 + $1.count }
-          ?? 0,
-        digest: .zero, lease: context.ledger.lease)
+        records: verdict.records, digest: verdict.digest, lease: context.ledger.lease)
     }
     return evidence
   }
@@ -75,10 +74,12 @@ extension StageSteps {
             targetRange: from..<to, map: map, isCompacted: topic.isCompacted))
       }
     }
-    return try await compare(ranges)
+    return try await compare(ranges).evidence
   }
 
-  private func compare(_ ranges: [ComparisonRange]) async throws -> Evidence {
+  private func compare(
+    _ ranges: [ComparisonRange]
+  ) async throws -> (evidence: Evidence, verdicts: [Verdict]) {
     let start = ContinuousClock.now
     var verdicts: [Verdict] = []
     // Two at a time: one partition's reading fills the other's pauses.
@@ -105,7 +106,7 @@ extension StageSteps {
     evidence.notes = [
       "\(records) records in \(ranges.count) partitions are equal on both sides, compared in \(ContinuousClock.now - start)"
     ]
-    return evidence
+    return (evidence, verdicts)
   }
 }
 

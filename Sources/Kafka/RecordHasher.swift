@@ -71,6 +71,17 @@ package import KafkaModel
     return finish()
   }
 
+  /// The next link of a chain of digests: XXH3-128 over the chain so far and the next digest, each as
+  /// low and high word. Equal chains mean equal records in equal order.
+  package func chain(_ chain: RecordDigest, _ next: RecordDigest) -> RecordDigest {
+    used = 0
+    for digest in [chain, next] {
+      appendInteger(digest.low)
+      appendInteger(digest.high)
+    }
+    return finish()
+  }
+
   /// Digests of a record's fields, to tell which of them differ.
   package struct Parts: Hashable, Sendable {
     package let key: RecordDigest

@@ -57,6 +57,7 @@ package actor Comparator {
     while let record = try left.peek() {
       left.advance()
       verdict.records += 1
+      verdict.digest = hasher.chain(verdict.digest, record.digest)
       if verdict.records % 4096 == 0 {
         onProgress(4096)
         try Task.checkCancellation()

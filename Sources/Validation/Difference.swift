@@ -55,6 +55,8 @@ package struct Verdict: Hashable, Sendable, Codable {
   package let target: TopicPartition
   /// Source records read.
   package var records: Int64 = 0
+  /// Chain of the source records' digests, in order; of compacted topics zero.
+  package var digest = RecordDigest.zero
   package var differenceCount = 0
   /// The first hundred.
   package var differences: [Difference] = []
