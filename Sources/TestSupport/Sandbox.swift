@@ -28,7 +28,11 @@ package actor Sandbox {
   /// standard input.
   package static let shared = Task { try Sandbox() }
 
-  private init() throws {
+  /// Apache Kafka can be had here, for what other brokers cannot do.
+  package static var hasKafka: Bool { ProcessInfo.processInfo.environment["KAFKA_HOME"] != nil }
+
+  /// Starts a sandbox of its own; `options` are those of `sandbox.py serve`.
+  package init(options: [String] = []) throws {
     let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
       .deletingLastPathComponent().deletingLastPathComponent()
     let python = root.appendingPathComponent(".venv-sandbox/bin/python")
@@ -39,10 +43,11 @@ package actor Sandbox {
       .appendingPathComponent("ferry-tests-\(UUID().uuidString)")
     process = Process()
     process.executableURL = python
-    process.arguments = [
-      root.appendingPathComponent("Tests/Sandbox/sandbox.py").path, "serve", "--brokers",
-      "source,target", "--dir", directory.path,
-    ]
+    process.arguments =
+      [
+        root.appendingPathComponent("Tests/Sandbox/sandbox.py").path, "serve", "--brokers",
+        "source,target", "--dir", directory.path,
+      ] + options
     let input = Pipe()
     let output = Pipe()
     process.standardInput = input
@@ -68,6 +73,12 @@ package actor Sandbox {
     var all = properties
     all["bootstrap.servers"] = bootstrap[role]
     return ClusterConnection(name: role.rawValue, properties: all, logger: logger)
+  }
+
+  /// Ends the brokers.
+  package func stop() {
+    try? commands.close()
+    process.waitUntilExit()
   }
 
   /// Disturbs a broker, or heals it: see `sandbox.py serve`.

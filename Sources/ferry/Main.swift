@@ -32,6 +32,6 @@ struct Ferry: ParsableCommand {
     subcommands: [
       CheckCommand.self, DryRunCommand.self, RunCommand.self, StatusCommand.self,
       ApproveCommand.self, AckCommand.self, RollbackCommand.self, FinalizeCommand.self,
-      ValidateCommand.self, TranslateCommand.self, JournalCommand.self,
+      ValidateCommand.self, TranslateCommand.self, JournalCommand.self, ServeCommand.self,
     ])
 }

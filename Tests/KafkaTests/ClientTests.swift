@@ -200,6 +200,39 @@ struct ClientTests {
   }
 }
 
+@Suite("Access rules, which only Apache Kafka has here")
+struct ACLTests {
+  @Test(
+    "A rule is added once, described, and exactly it is removed", .enabled(if: Sandbox.hasKafka))
+  func rules() async throws {
+    let sandbox = try Sandbox(options: ["--acl"])
+    let topic = try await sandbox.topic(on: .source)
+    let admin = try Admin(await sandbox.connection(.source))
+    let denied = TopicACL(topic: topic, principal: "User:orders", operation: .write, isDenied: true)
+    let allowed = TopicACL(topic: topic, principal: "User:*", operation: .read, isDenied: false)
+    #expect(try await admin.acls(of: topic).isEmpty)
+    try await admin.createACL(denied)
+    try await admin.createACL(denied)
+    try await admin.createACL(allowed)
+    #expect(try await Self.eventually(admin, topic) { $0 == [denied, allowed] })
+    try await admin.deleteACL(denied)
+    #expect(try await Self.eventually(admin, topic) { $0 == [allowed] })
+    try await admin.deleteACL(denied)
+    await sandbox.stop()
+  }
+
+  private static func eventually(
+    _ admin: Admin, _ topic: String, _ condition: (Set<TopicACL>) -> Bool
+  ) async throws -> Bool {
+    let deadline = ContinuousClock.now + .seconds(10)
+    while ContinuousClock.now < deadline {
+      if condition(try await admin.acls(of: topic)) { return true }
+      try await Task.sleep(for: .milliseconds(100))
+    }
+    return false
+  }
+}
+
 @Suite("The Kafka client without a broker")
 struct NoBrokerTests {
   @Test("An unreachable cluster is named within a bounded time")
