@@ -26,6 +26,8 @@ package actor Lane {
   private var outstandingRecords = 0
   private var outstandingBytes = 0
   private var stopping = false
+  /// Why the producer ended, if it did: the lane ends with it, and the next one reconciles.
+  private var end: KafkaError?
 
   package init(
     direction: Direction, origin: ClusterConnection, destination: ClusterConnection,
@@ -105,6 +107,7 @@ package actor Lane {
         }
       }
       try serve(milliseconds: received > 0 ? 0 : 5)
+      try throwIfEnded()
       let now = ContinuousClock.now
       if now >= nextCheckpoint {
         try await checkpoint()
@@ -156,6 +159,9 @@ package actor Lane {
     do {
       try producer.forward(
         message, to: slot.producerTopic, partition: slot.destination.partition)
+    } catch where error.endsProducer {
+      end = error
+      return .free
     } catch {
       slot.fail(.refused(origin: slot.origin, at: offset, reason: error.reason), at: offset)
       return .free
@@ -172,6 +178,7 @@ package actor Lane {
   private func serve(milliseconds: Int32) throws {
     try producer.serve(timeoutMilliseconds: milliseconds) { delivery in
       guard let message = delivery.message else { return }
+      if let error = delivery.error, error.endsProducer { end = error }
       outstandingRecords -= 1
       outstandingBytes -= message.byteCount
       let topic = message.topicIndex
@@ -179,6 +186,10 @@ package actor Lane {
       slot.deliver(delivery, direction)
       slots[topic][message.partition] = slot
     }
+  }
+
+  private func throwIfEnded() throws(KafkaError) {
+    if let end { throw end }
   }
 
   private func checkpoint() async throws {
