@@ -159,11 +159,12 @@ package actor Lane {
     do {
       try producer.forward(
         message, to: slot.producerTopic, partition: slot.destination.partition)
-    } catch where error.endsProducer {
-      end = error
-      return .free
     } catch {
-      slot.fail(.refused(origin: slot.origin, at: offset, reason: error.reason), at: offset)
+      if error.endsProducer {
+        end = error
+      } else {
+        slot.fail(.refused(origin: slot.origin, at: offset, reason: error.reason), at: offset)
+      }
       return .free
     }
     slot.inFlight.append(InFlight(offset: offset, digest: digest, bytes: bytes))
