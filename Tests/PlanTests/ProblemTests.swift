@@ -210,7 +210,11 @@ import Testing
       ),
       (
         "pause: { http: { post: \"http://u:p@x\" } }", 24,
-        "the URL holds a password: plans hold no secrets, so call a program instead"
+        "the URL holds a user or a password: plans hold no secrets, so call a program instead"
+      ),
+      (
+        "pause: { http: { post: \"http://token@x\" } }", 24,
+        "the URL holds a user or a password: plans hold no secrets, so call a program instead"
       ),
       (
         "pause: { http: { put: \"http://x\", expect: 99 } }", 43,
