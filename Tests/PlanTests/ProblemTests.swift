@@ -160,6 +160,10 @@ import Testing
         "rename: a b$0", 9,
         "`rename`: a topic's name holds letters, digits, dots, dashes and underscores"
       ),
+      (
+        "rename: __$0", 9,
+        "`rename`: topics that begin with `__` are Kafka's own and are never written to"
+      ),
       ("config: [a]", 9, "`config` has to be a mapping of names to values"),
       ("config: { a: ~ }", 14, "`config`: the value of `a` has to be text or a number"),
       ("config: { a: {} }", 14, "`config`: the value of `a` has to be text or a number"),
@@ -361,6 +365,21 @@ import Testing
     ])
   func stagesAreCheckedAgainstRulesAndEachOther(text: String, expected: [String]) {
     #expect(PlanText.with(\.stage, text).problems == expected)
+  }
+
+  @Test(arguments: [(200, 35, true), (35, 200, true), (200, 36, false), (36, 200, false)])
+  func theCanaryTopicsNameHasToFit(migration: Int, stage: Int, isValid: Bool) {
+    var plan = PlanText()
+    plan.head = "ferry: v1\nmigration: \(String(repeating: "m", count: migration))"
+    plan.stage.replace("stage: s", with: "stage: \(String(repeating: "s", count: stage))")
+    #expect(
+      plan.problems
+        == (isValid
+          ? []
+          : [
+            "13:14: `migration` and `stage` together may have 235 characters at most: "
+              + "Ferry names a topic after them"
+          ]))
   }
 
   @Test func aRuleThatCannotBeReadIsNotAlsoSaidToBeMissing() {

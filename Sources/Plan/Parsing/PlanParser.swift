@@ -41,6 +41,7 @@ final class PlanParser {
     validation(reader["validate"], &body.validate)
     body.stages = reader.requiredList("stages").compactMap(stage)
     checkChoices()
+    checkCanaryNames(migration: body.name)
     return body
   }
 
