@@ -82,6 +82,13 @@ import Testing
         ]
       ),
       (
+        "{ bootstrap: [\"a:+9092\", \"b:09092\", \"a:0\", a] }",
+        [
+          "4:25: `a:+9092` is not host:port", "4:36: `b:09092` is not host:port",
+          "4:47: `a:0` is not host:port", "4:54: `a` is not host:port",
+        ]
+      ),
+      (
         "{ bootstrap: [a:1, B:9092] }",
         ["5:25: `b:9092` is a broker of the source as well: there have to be two clusters"]
       ),
@@ -114,6 +121,9 @@ import Testing
         "{ match: \"orders.*\", onwer: t }",
         ["7:26: a topic rule has no key `onwer`; did you mean `owner`?"]
       ),
+      ("{ match: \"orders.*\", owner: ' ' }", ["7:33: `owner` has to be text"]),
+      ("{ match: \"orders.*\", owner: \"\" }", ["7:33: `owner` has to be text"]),
+      ("{ match: \"orders.*\", owner: }", ["7:33: `owner` has no value"]),
       ("{ owner: t }", ["7:5: a topic rule needs exactly one of name, match"]),
       ("{ match: a, name: a, owner: t }", ["7:5: a topic rule needs exactly one of name, match"]),
       ("{ match: \"(\", owner: t }", ["7:14: `(` is not a regular expression: expected ')'"]),
