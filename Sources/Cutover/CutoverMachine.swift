@@ -36,8 +36,11 @@ package struct CutoverError: Error, Hashable, OperatorError {
     case .rollback: "the stage is being rolled back already (\(phase.rawValue))"
     case .finalize: "only a soaking stage can be finalized, this one is \(phase.rawValue)"
     case .reopen: "only a rolled-back stage can be tried again, this one is \(phase.rawValue)"
-    case .resumed, .done, .failed:
-      "the journal tells of \(event) in phase \(phase.rawValue), where that cannot happen"
+    case .done(let step):
+      "the journal says that \(step.rawValue) was done in \(phase.rawValue), where that cannot be"
+    case .failed(let step, _):
+      "the journal says that \(step.rawValue) failed in \(phase.rawValue), where that cannot be"
+    case .resumed: "a stage that is \(phase.rawValue) cannot be resumed"
     }
   }
 

@@ -34,7 +34,7 @@ package struct OffsetMap: Sendable, Equatable {
 
   package init() { segments = [] }
 
-  /// Appending was refused: the pair does not lie behind the map's end on both logs.
+  /// Appending was refused: the pair does not lie behind the map's end on both logs, or is none.
   package struct NotMonotone: Error, Equatable {
     package let source: Offset
     package let target: Offset
@@ -49,10 +49,12 @@ package struct OffsetMap: Sendable, Equatable {
 
   /// Adds one mirrored record, or a run of `count` of them.
   ///
-  /// Throws: ``NotMonotone`` - when the pair lies before the map's end on either log.
+  /// Throws: ``NotMonotone`` - when the pair lies before the map's end on either log, or `count` is
+  /// less than one.
   package mutating func append(
     source: Offset, target: Offset, count: Int64 = 1
   ) throws(NotMonotone) {
+    guard count > 0 else { throw NotMonotone(source: source, target: target) }
     guard let last = segments.last else {
       segments.append(OffsetSegment(sourceStart: source, targetStart: target, count: count))
       return
@@ -101,6 +103,7 @@ package struct OffsetMap: Sendable, Equatable {
 
   /// The pairs whose offset on `role`'s log lies in `range`, in order.
   package func pairs(in range: Range<Offset>, on role: ClusterRole) -> [OffsetSegment] {
+    guard !range.isEmpty else { return [] }
     var found: [OffsetSegment] = []
     var index = firstSegment(endingAfter: range.lowerBound, on: role)
     while index < segments.count, segments[index].start(on: role) < range.upperBound {

@@ -40,7 +40,8 @@ package enum Selector: Hashable, Sendable, Codable {
   /// How many capture groups there are, for `$1` ... in `rename`.
   var groupCount: Int {
     guard case .match(let pattern) = self,
-      let match = try? Regex("(?:\(pattern))?").wholeMatch(in: "")
+      // The newline ends a comment that an extended expression may end in.
+      let match = try? Regex("(?:\(pattern)\n)?").wholeMatch(in: "")
     else { return 0 }
     return match.output.count - 1
   }

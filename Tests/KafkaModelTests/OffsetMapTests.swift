@@ -1,139 +1,169 @@
 import KafkaModel
 import Testing
 
-/// SplitMix64: the same seed gives the same numbers everywhere.
-struct SeededGenerator: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var value = state
-    value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-    return value ^ (value >> 31)
-  }
-}
-
-/// A map and the plain list of pairs that it has to equal.
-private struct Sample {
-  var map = OffsetMap()
-  var pairs: [(source: Int64, target: Int64)] = []
-
-  init(seed: UInt64, count: Int = 400) throws {
-    var random = SeededGenerator(seed: seed)
-    var source = Int64.random(in: 0...50, using: &random)
-    var target = Int64.random(in: 0...50, using: &random)
-    for _ in 0..<count {
-      // Mostly dense, with holes on either side: compaction, markers, a client's own transactions.
-      if Int.random(in: 0..<8, using: &random) == 0 {
-        source += Int64.random(in: 0...3, using: &random)
-      }
-      if Int.random(in: 0..<12, using: &random) == 0 {
-        target += Int64.random(in: 0...2, using: &random)
-      }
-      try map.append(source: Offset(source), target: Offset(target))
-      pairs.append((source, target))
-      source += 1
-      target += 1
-    }
-  }
-}
-
 @Suite("The offset map")
 struct OffsetMapTests {
   @Test("Translation equals a plain table, both ways", arguments: 1...40)
   func equalsTable(_ seed: Int) throws {
-    let sample = try Sample(seed: UInt64(seed))
-    for offset in 0...(sample.pairs.last!.source + 5) {
-      let expected = sample.pairs.first { $0.source >= offset }.map { Offset($0.target) }
-      #expect(sample.map.translate(Offset(offset), from: .source) == expected)
-      let isMirrored = sample.pairs.contains { $0.source == offset }
-      #expect(sample.map.contains(Offset(offset), on: .source) == isMirrored)
-    }
-    for offset in 0...(sample.pairs.last!.target + 5) {
-      let expected = sample.pairs.first { $0.target >= offset }.map { Offset($0.source) }
-      #expect(sample.map.translate(Offset(offset), from: .target) == expected)
+    let sample = try MapSample(seed: seed)
+    for role in ClusterRole.allCases {
+      for offset in sample.offsets(on: role) {
+        let next = sample.pairs.first { $0.offset(on: role) >= offset }
+        #expect(sample.map.translate(offset, from: role) == next?.offset(on: role.opposite))
+        let isMirrored = next?.offset(on: role) == offset
+        #expect(sample.map.contains(offset, on: role) == isMirrored)
+      }
+      #expect(sample.map.end(on: role) == sample.pairs.last!.offset(on: role) + 1)
     }
     #expect(sample.map.recordCount == Int64(sample.pairs.count))
   }
 
-  @Test(
-    "Translation is monotone, and there and back is the identity on mirrored records",
-    arguments: 1...20)
-  func monotoneAndInverse(_ seed: Int) throws {
-    let sample = try Sample(seed: UInt64(seed))
-    var last = Offset(-1)
-    for pair in sample.pairs {
-      let there = try #require(sample.map.translate(Offset(pair.source), from: .source))
-      #expect(there > last)
-      last = there
-      #expect(sample.map.translate(there, from: .target) == Offset(pair.source))
+  @Test("Translation never goes backwards, holes included", arguments: 1...20)
+  func monotone(_ seed: Int) throws {
+    let sample = try MapSample(seed: seed)
+    for role in ClusterRole.allCases {
+      let translated = sample.offsets(on: role).map { sample.map.translate($0, from: role) }
+      let known = translated.compactMap(\.self)
+      #expect(zip(known, known.dropFirst()).allSatisfy { $0 <= $1 })
+      // What is not mirrored yet lies behind all that is.
+      #expect(translated.drop { $0 != nil }.allSatisfy { $0 == nil })
     }
+  }
+
+  @Test("There and back is the identity on mirrored records, and skips holes", arguments: 1...20)
+  func inverse(_ seed: Int) throws {
+    let sample = try MapSample(seed: seed)
+    for role in ClusterRole.allCases {
+      for offset in sample.offsets(on: role) {
+        guard let there = sample.map.translate(offset, from: role) else { continue }
+        let back = try #require(sample.map.translate(there, from: role.opposite))
+        #expect(sample.map.contains(offset, on: role) ? back == offset : back > offset)
+      }
+    }
+  }
+
+  @Test("Segments are maximal and ascend on both sides", arguments: 1...20)
+  func segmentsAreMaximal(_ seed: Int) throws {
+    let sample = try MapSample(seed: seed)
+    let segments = sample.map.segments
+    #expect(segments.pairs == sample.pairs)
+    for (left, right) in zip(segments, segments.dropFirst()) {
+      #expect(left.sourceEnd <= right.sourceStart && left.targetEnd <= right.targetStart)
+      #expect(left.sourceEnd != right.sourceStart || left.targetEnd != right.targetStart)
+    }
+    #expect(segments.allSatisfy { $0.count > 0 })
+  }
+
+  @Test("However runs are cut up, the map is the same", arguments: 1...20)
+  func runsAndSinglePairs(_ seed: Int) throws {
+    let sample = try MapSample(seed: seed)
+    var random = SeededGenerator(seed: seed + 1000)
+    var map = OffsetMap()
+    for var segment in sample.map.segments {
+      while segment.count > 0 {
+        let count = Int64.random(in: 1...segment.count, using: &random)
+        try map.append(
+          OffsetSegment(
+            sourceStart: segment.sourceStart, targetStart: segment.targetStart, count: count))
+        segment.sourceStart = segment.sourceStart + count
+        segment.targetStart = segment.targetStart + count
+        segment.count -= count
+      }
+    }
+    #expect(map == sample.map)
   }
 
   @Test("Truncating equals never having had the pairs", arguments: 1...20)
   func truncation(_ seed: Int) throws {
-    let sample = try Sample(seed: UInt64(seed))
+    let sample = try MapSample(seed: seed)
     for role in ClusterRole.allCases {
-      for cut in stride(from: 0, through: sample.pairs.last!.source + 3, by: 7) {
+      for cut in sample.offsets(on: role) where cut.rawValue % 3 == 0 {
         var map = sample.map
-        map.truncate(to: Offset(cut), on: role)
-        var expected = OffsetMap()
-        for pair in sample.pairs where (role == .source ? pair.source : pair.target) < cut {
-          try expected.append(source: Offset(pair.source), target: Offset(pair.target))
-        }
-        #expect(map == expected)
+        map.truncate(to: cut, on: role)
+        let kept = sample.pairs.filter { $0.offset(on: role) < cut }
+        #expect(try map == MapSample.map(of: kept))
       }
     }
   }
 
-  @Test("A range holds exactly its pairs", arguments: 1...20)
+  @Test("A range holds exactly its pairs, on both sides", arguments: 1...20)
   func ranges(_ seed: Int) throws {
-    let sample = try Sample(seed: UInt64(seed))
-    var random = SeededGenerator(seed: UInt64(seed) + 1000)
+    let sample = try MapSample(seed: seed)
+    var random = SeededGenerator(seed: seed + 2000)
     for role in ClusterRole.allCases {
-      let from = Int64.random(in: 0...200, using: &random)
-      let range = Offset(from)..<Offset(from + Int64.random(in: 1...200, using: &random))
-      let found = sample.map.pairs(in: range, on: role).flatMap { segment in
-        (0..<segment.count).map { segment.sourceStart + $0 }
+      let offsets = sample.offsets(on: role)
+      for _ in 0..<50 {
+        let bounds = [
+          offsets.randomElement(using: &random)!, offsets.randomElement(using: &random)!,
+        ]
+        let range = bounds.min()!..<bounds.max()!
+        let found = sample.map.pairs(in: range, on: role)
+        #expect(found.pairs == sample.pairs.filter { range.contains($0.offset(on: role)) })
+        #expect(found.allSatisfy { $0.count > 0 })
       }
-      let expected = sample.pairs.filter {
-        range.contains(Offset(role == .source ? $0.source : $0.target))
-      }.map { Offset($0.source) }
-      #expect(found == expected)
     }
   }
 
-  @Test("A pair before the end of either log is refused and changes nothing")
-  func refusesDisorder() throws {
+  @Test("An empty range holds nothing, wherever it lies")
+  func emptyRange() throws {
     var map = OffsetMap()
-    try map.append(source: Offset(10), target: Offset(5), count: 3)
-    let before = map
-    #expect(throws: OffsetMap.NotMonotone.self) {
-      try map.append(source: Offset(12), target: Offset(8))
+    try map.append(source: Offset(10), target: Offset(0), count: 10)
+    for offset in [0, 10, 15, 19, 20, 30].map({ Offset($0) }) {
+      #expect(map.pairs(in: offset..<offset, on: .source) == [])
     }
-    #expect(throws: OffsetMap.NotMonotone.self) {
-      try map.append(source: Offset(13), target: Offset(7))
-    }
-    #expect(map == before)
-    try map.append(source: Offset(13), target: Offset(8))
-    #expect(map.segments.count == 1)
   }
 
-  @Test("A dense partition is one segment, and an empty map knows nothing")
+  @Test("A pair before the end of either log is refused and changes nothing", arguments: 1...20)
+  func refusesDisorder(_ seed: Int) throws {
+    let sample = try MapSample(seed: seed)
+    var random = SeededGenerator(seed: seed + 3000)
+    var map = sample.map
+    let source = map.end(on: .source)!
+    let target = map.end(on: .target)!
+    for _ in 0..<50 {
+      let early = -Int64.random(in: 1...source.rawValue, using: &random)
+      let other = Int64.random(in: -20...20, using: &random)
+      for (source, target) in [(source + early, target + other), (source + other, target + early)] {
+        let error = #expect(throws: OffsetMap.NotMonotone.self) {
+          try map.append(source: source, target: target)
+        }
+        #expect(error?.source == source && error?.target == target)
+        #expect(map == sample.map)
+      }
+    }
+    try map.append(source: source, target: target)
+    #expect(map.segments.count == sample.map.segments.count)
+  }
+
+  @Test("A run of no records is refused and changes nothing", arguments: [0, -1])
+  func refusesEmptyRuns(_ count: Int64) throws {
+    var map = OffsetMap()
+    for end in 0...1 {
+      let before = map
+      #expect(throws: OffsetMap.NotMonotone.self) {
+        try map.append(source: Offset(7), target: Offset(7), count: count)
+      }
+      #expect(map == before)
+      if end == 0 { try map.append(source: Offset(0), target: Offset(0)) }
+    }
+  }
+
+  @Test("A dense partition is one segment")
   func dense() throws {
     var map = OffsetMap()
-    #expect(map.translate(Offset(0), from: .source) == nil && map.end(on: .target) == nil)
     for offset in 0..<10_000 {
       try map.append(source: Offset(Int64(offset)), target: Offset(Int64(offset)))
     }
     #expect(map.segments.count == 1 && map.end(on: .source) == Offset(10_000))
   }
 
-  @Test("A digest prints as 32 digits")
-  func digest() {
-    #expect(RecordDigest(low: 1, high: 0xAB).description == "00000000000000ab0000000000000001")
+  @Test("An empty map knows nothing", arguments: ClusterRole.allCases)
+  func empty(_ role: ClusterRole) {
+    var map = OffsetMap()
+    map.truncate(to: Offset(0), on: role)
+    #expect(map.segments == [] && map.end(on: role) == nil && map.recordCount == 0)
+    #expect(map.translate(Offset(0), from: role) == nil)
+    #expect(!map.contains(Offset(0), on: role))
+    #expect(map.pairs(in: Offset(0)..<Offset(9), on: role) == [])
   }
 }

@@ -92,6 +92,15 @@ import Testing
     #expect(plan.topics[0].location == SourceLocation(file: "p.yaml", line: 7, column: 5))
   }
 
+  /// As editors of other systems write them.
+  @Test func aByteOrderMarkAndReturnsAreNothingToRemark() throws {
+    let text = "\u{FEFF}" + PlanText().text.replacing("\n", with: "\r\n")
+    #expect(try MigrationPlan.parse(text, file: "p.yaml").digest == PlanText().parsed().digest)
+    #expect(
+      PlanText.problems(of: text.replacing("ferry:", with: "frry:"))
+        == ["1:1: a plan has no key `frry`; did you mean `ferry`?"])
+  }
+
   @Test func anchorsMayStandForWholeValues() throws {
     var plan = PlanText()
     plan.group = "{ name: billing, owner: t, pause: &h { exec: [x] }, resume: *h }"

@@ -82,6 +82,13 @@ import Testing
         ]
       ),
       (
+        "{ bootstrap: [\"a:+9092\", \"b:09092\", \"a:0\", a] }",
+        [
+          "4:25: `a:+9092` is not host:port", "4:36: `b:09092` is not host:port",
+          "4:47: `a:0` is not host:port", "4:54: `a` is not host:port",
+        ]
+      ),
+      (
         "{ bootstrap: [a:1, B:9092] }",
         ["5:25: `b:9092` is a broker of the source as well: there have to be two clusters"]
       ),
@@ -114,6 +121,9 @@ import Testing
         "{ match: \"orders.*\", onwer: t }",
         ["7:26: a topic rule has no key `onwer`; did you mean `owner`?"]
       ),
+      ("{ match: \"orders.*\", owner: ' ' }", ["7:33: `owner` has to be text"]),
+      ("{ match: \"orders.*\", owner: \"\" }", ["7:33: `owner` has to be text"]),
+      ("{ match: \"orders.*\", owner: }", ["7:33: `owner` has no value"]),
       ("{ owner: t }", ["7:5: a topic rule needs exactly one of name, match"]),
       ("{ match: a, name: a, owner: t }", ["7:5: a topic rule needs exactly one of name, match"]),
       ("{ match: \"(\", owner: t }", ["7:14: `(` is not a regular expression: expected ')'"]),
@@ -159,6 +169,10 @@ import Testing
       (
         "rename: a b$0", 9,
         "`rename`: a topic's name holds letters, digits, dots, dashes and underscores"
+      ),
+      (
+        "rename: __$0", 9,
+        "`rename`: topics that begin with `__` are Kafka's own and are never written to"
       ),
       ("config: [a]", 9, "`config` has to be a mapping of names to values"),
       ("config: { a: ~ }", 14, "`config`: the value of `a` has to be text or a number"),
@@ -210,7 +224,11 @@ import Testing
       ),
       (
         "pause: { http: { post: \"http://u:p@x\" } }", 24,
-        "the URL holds a password: plans hold no secrets, so call a program instead"
+        "the URL holds a user or a password: plans hold no secrets, so call a program instead"
+      ),
+      (
+        "pause: { http: { post: \"http://token@x\" } }", 24,
+        "the URL holds a user or a password: plans hold no secrets, so call a program instead"
       ),
       (
         "pause: { http: { put: \"http://x\", expect: 99 } }", 43,
@@ -357,6 +375,21 @@ import Testing
     ])
   func stagesAreCheckedAgainstRulesAndEachOther(text: String, expected: [String]) {
     #expect(PlanText.with(\.stage, text).problems == expected)
+  }
+
+  @Test(arguments: [(200, 35, true), (35, 200, true), (200, 36, false), (36, 200, false)])
+  func theCanaryTopicsNameHasToFit(migration: Int, stage: Int, isValid: Bool) {
+    var plan = PlanText()
+    plan.head = "ferry: v1\nmigration: \(String(repeating: "m", count: migration))"
+    plan.stage.replace("stage: s", with: "stage: \(String(repeating: "s", count: stage))")
+    #expect(
+      plan.problems
+        == (isValid
+          ? []
+          : [
+            "13:14: `migration` and `stage` together may have 235 characters at most: "
+              + "Ferry names a topic after them"
+          ]))
   }
 
   @Test func aRuleThatCannotBeReadIsNotAlsoSaidToBeMissing() {

@@ -97,6 +97,17 @@ import Testing
     #expect(try MigrationPlan.load(path: path).digest == plan.digest)
   }
 
+  @Test(arguments: ["env:FERRY_TEST_NO_SUCH_VARIABLE", "file:no/such/file"])
+  func aClusterWhoseSecretIsMissingIsNotReached(reference: String) throws {
+    let plan = try PlanText.with(
+      \.target, "{ bootstrap: [b:9092], client: { a: b, sasl.password: \"\(reference)\" } }"
+    ).parsed()
+    #expect(throws: PlanError.secretMissing(reference: reference, property: "sasl.password")) {
+      try plan.cluster(.target).resolvedClient(directory: plan.directory)
+    }
+    #expect(try plan.cluster(.source).resolvedClient(directory: plan.directory) == [:])
+  }
+
   @Test func aMissingSecretIsNamedByItsReference() {
     let error = PlanError.secretMissing(reference: "env:SRC_PW", property: "sasl.password")
     #expect(

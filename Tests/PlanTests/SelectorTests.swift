@@ -37,7 +37,10 @@ import Testing
     #expect(try plan.parsed().topics[0].targetName(for: topic) == expected)
   }
 
-  @Test(arguments: [("(a)(b)", 2), ("(?:a)(b)", 1), ("a", 0), ("(a|(b))", 2), (#"\(a\)"#, 0)])
+  @Test(arguments: [
+    ("(a)(b)", 2), ("(?:a)(b)", 1), ("a", 0), ("(a|(b))", 2), (#"\(a\)"#, 0),
+    ("(?<rest>a)", 1), ("(?x)(a) # (all)", 1), (#"(.)\1"#, 1),
+  ])
   func captureGroupsAreCounted(pattern: String, count: Int) {
     #expect(Selector.match(pattern).groupCount == count)
   }

@@ -71,6 +71,18 @@ extension PlanParser {
     }
   }
 
+  /// A stage's canary travels on `ferry.canary.MIGRATION.STAGE`, and a topic's name ends at 249
+  /// characters. It is created when producers stand still already, so this must not wait till then.
+  func checkCanaryNames(migration: String) {
+    for stage in choices.stages
+    where "ferry.canary.\(migration).\(stage.name)".utf8.count > 249 {
+      problem(
+        stage.location,
+        "`migration` and `stage` together may have 235 characters at most: Ferry names a topic after them"
+      )
+    }
+  }
+
   private func checkRepetitions(_ choices: [PlanChoices.Choice], _ reason: String) {
     for (index, choice) in choices.enumerated() {
       guard let first = choices[..<index].first(where: { $0.selector == choice.selector }) else {

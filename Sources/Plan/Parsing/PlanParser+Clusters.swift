@@ -24,9 +24,10 @@ extension PlanParser {
     var bootstrap: [String] = []
     for entry in reader.requiredList("bootstrap") {
       guard let text = string(entry, "bootstrap") else { continue }
-      let port = text.lastIndex(of: ":").map { UInt16(text[text.index(after: $0)...]) ?? 0 } ?? 0
-      if port == 0 || text.hasPrefix(":") || text.contains(where: { $0.isWhitespace || $0 == "," })
-      {
+      let port = text.split(separator: ":", omittingEmptySubsequences: false).last ?? ""
+      // Numbers are spelled in one way only, so that equal brokers are equal text.
+      let isPort = UInt16(port).map { $0 > 0 && "\($0)" == port } ?? false
+      if !isPort || text.hasPrefix(":") || text.contains(where: { $0.isWhitespace || $0 == "," }) {
         problem(entry, "`\(text)` is not host:port")
       }
       bootstrap.append(text)

@@ -55,8 +55,11 @@ extension PlanParser {
       problem(urlNode, "`\(method)` needs a URL that begins with http:// or https://")
       return nil
     }
-    guard url.password() == nil else {
-      problem(urlNode, "the URL holds a password: plans hold no secrets, so call a program instead")
+    // A token stands as the user as often as behind it.
+    guard url.user() == nil, url.password() == nil else {
+      problem(
+        urlNode,
+        "the URL holds a user or a password: plans hold no secrets, so call a program instead")
       return nil
     }
     return .http(method: method.uppercased(), url: text, body: body, expect: Int(expect))

@@ -76,6 +76,10 @@ extension PlanParser {
     if !Self.isPlainName(template.literals) {
       problem(node, "`rename`: a topic's name holds letters, digits, dots, dashes and underscores")
     }
+    if case .text(let start) = template.parts.first, start.hasPrefix("__") {
+      problem(
+        node, "`rename`: topics that begin with `__` are Kafka's own and are never written to")
+    }
     return text
   }
 }

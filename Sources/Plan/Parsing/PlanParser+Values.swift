@@ -11,7 +11,7 @@ extension PlanParser {
   /// Any scalar but null: `change: 1042` is text as well.
   func string(_ node: Node, _ key: String, mayBeEmpty: Bool = false) -> String? {
     guard case .scalar(let scalar) = node, !Self.isNull(node),
-      mayBeEmpty || !scalar.string.isEmpty
+      mayBeEmpty || !scalar.string.allSatisfy(\.isWhitespace)
     else {
       problem(node, "`\(key)` has to be text")
       return nil

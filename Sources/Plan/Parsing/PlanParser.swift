@@ -41,6 +41,7 @@ final class PlanParser {
     validation(reader["validate"], &body.validate)
     body.stages = reader.requiredList("stages").compactMap(stage)
     checkChoices()
+    checkCanaryNames(migration: body.name)
     return body
   }
 
@@ -55,7 +56,9 @@ final class PlanParser {
 
   private func compose(_ yaml: String) -> Node? {
     do {
-      if let node = try Yams.compose(yaml: yaml), !Self.isNull(node) { return node }
+      // Some editors put a byte order mark before the text.
+      let text = yaml.hasPrefix("\u{FEFF}") ? String(yaml.dropFirst()) : yaml
+      if let node = try Yams.compose(yaml: text), !Self.isNull(node) { return node }
       problem(SourceLocation(file: file, line: 1, column: 1), "the plan is empty")
     } catch let error as YamlError {
       problems.append(syntaxProblem(error))
