@@ -31,6 +31,11 @@ package actor Sandbox {
   /// Apache Kafka can be had here, for what other brokers cannot do.
   package static var hasKafka: Bool { ProcessInfo.processInfo.environment["KAFKA_HOME"] != nil }
 
+  /// The brokers are the sandbox's own, to be disturbed as tests like.
+  package static var canDisturb: Bool {
+    ProcessInfo.processInfo.environment["FERRY_TEST_SOURCE"] == nil
+  }
+
   /// Starts a sandbox of its own; `options` are those of `sandbox.py serve`.
   package init(options: [String] = []) throws {
     let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
@@ -82,7 +87,9 @@ package actor Sandbox {
   }
 
   /// Disturbs a broker, or heals it: see `sandbox.py serve`.
-  package func disturb(_ role: ClusterRole, _ action: String, _ more: [String: Int] = [:]) throws {
+  package func disturb(
+    _ role: ClusterRole, _ action: String, _ more: [String: any Sendable] = [:]
+  ) throws {
     var command: [String: Any] = ["do": action, "broker": role.rawValue]
     for (name, value) in more { command[name] = value }
     var line = try JSONSerialization.data(withJSONObject: command)
