@@ -100,6 +100,29 @@ struct CopyTests {
     }
   }
 
+  @Test("Holes that transactions leave are closed on the target, and the map knows them")
+  func transactions() async throws {
+    let fixture = try await MirrorFixture()
+    try await fixture.sandbox.writeTransactions(
+      ["commit:3", "abort:2", "commit:2", "abort:1"], to: fixture.source, on: .source)
+    for _ in 0..<2 { #expect(try await fixture.mirror()[fixture.source]?.fault == nil) }
+    let copied = try await fixture.read(fixture.target, on: .target)
+    #expect(copied.map(\.value) == [0, 1, 2, 5, 6].map { Array(String($0).utf8) })
+    #expect(copied == (try await fixture.read(fixture.source, on: .source)))
+    let map = try await fixture.store.map(of: fixture.source)
+    #expect(
+      map.segments == [
+        OffsetSegment(sourceStart: Offset(0), targetStart: Offset(0), count: 3),
+        OffsetSegment(sourceStart: Offset(7), targetStart: Offset(3), count: 2),
+      ])
+    for offset in 3...7 as ClosedRange<Int64> {
+      #expect(map.translate(Offset(offset), from: .source) == Offset(3))
+    }
+    #expect(
+      try await fixture.store.state(of: fixture.source, .forward).position
+        == (try await fixture.bounds(fixture.source, on: .source).end))
+  }
+
   @Test("The throttle bounds the rate")
   func throttled() async throws {
     let fixture = try await MirrorFixture()
