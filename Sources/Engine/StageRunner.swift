@@ -8,18 +8,24 @@ internal import Mirror
 internal import Plan
 internal import Synchronization
 
-/// Operators' commands that wait for their stage.
+/// Operators' commands that wait for their stage, each taken once: it stays open in the journal until
+/// its effect is recorded, and must not be seen as a new one meanwhile.
 final class CommandQueue: Sendable {
-  private let commands = Mutex<[OperatorCommand]>([])
+  private struct State {
+    var waiting: [OperatorCommand] = []
+    var seen: Set<Int64> = []
+  }
+
+  private let state = Mutex(State())
 
   func put(_ command: OperatorCommand) {
-    commands.withLock { queue in
-      if !queue.contains(where: { $0.id == command.id }) { queue.append(command) }
+    state.withLock { state in
+      if state.seen.insert(command.id).inserted { state.waiting.append(command) }
     }
   }
 
   func take() -> OperatorCommand? {
-    commands.withLock { $0.isEmpty ? nil : $0.removeFirst() }
+    state.withLock { $0.waiting.isEmpty ? nil : $0.waiting.removeFirst() }
   }
 }
 

@@ -6,7 +6,8 @@ enum TargetCheck {
   static func isThere(_ topic: PlannedTopic, on clusters: Clusters) async throws -> Bool {
     do {
       return try await clusters.targetAdmin.topics(named: topic.targetName).first != nil
-    } catch  where error.isUnknownTopic {
+    } catch {
+      guard error.isUnknownTopic else { throw error }
       return false
     }
   }

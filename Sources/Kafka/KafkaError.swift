@@ -60,6 +60,15 @@ package struct KafkaError: Error, Hashable, Sendable {
       ].contains { $0.rawValue == code }
   }
 
+  /// Says nothing of the record it came with: the producer itself has ended, or was closed, and what
+  /// became of the record is open.
+  package var endsProducer: Bool {
+    isFatal
+      || [
+        RD_KAFKA_RESP_ERR__FATAL, RD_KAFKA_RESP_ERR__PURGE_QUEUE, RD_KAFKA_RESP_ERR__PURGE_INFLIGHT,
+      ].contains { $0.rawValue == code }
+  }
+
   /// The credentials were refused.
   package var isAuthentication: Bool {
     [RD_KAFKA_RESP_ERR__AUTHENTICATION, RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED]

@@ -26,6 +26,8 @@ package actor Lane {
   private var outstandingRecords = 0
   private var outstandingBytes = 0
   private var stopping = false
+  /// Why the producer ended, if it did: the lane ends with it, and the next one reconciles.
+  private var end: KafkaError?
 
   package init(
     direction: Direction, origin: ClusterConnection, destination: ClusterConnection,
@@ -105,6 +107,7 @@ package actor Lane {
         }
       }
       try serve(milliseconds: received > 0 ? 0 : 5)
+      try throwIfEnded()
       let now = ContinuousClock.now
       if now >= nextCheckpoint {
         try await checkpoint()
@@ -157,7 +160,11 @@ package actor Lane {
       try producer.forward(
         message, to: slot.producerTopic, partition: slot.destination.partition)
     } catch {
-      slot.fail(.refused(origin: slot.origin, at: offset, reason: error.reason), at: offset)
+      if error.endsProducer {
+        end = error
+      } else {
+        slot.fail(.refused(origin: slot.origin, at: offset, reason: error.reason), at: offset)
+      }
       return .free
     }
     slot.inFlight.append(InFlight(offset: offset, digest: digest, bytes: bytes))
@@ -172,6 +179,7 @@ package actor Lane {
   private func serve(milliseconds: Int32) throws {
     try producer.serve(timeoutMilliseconds: milliseconds) { delivery in
       guard let message = delivery.message else { return }
+      if let error = delivery.error, error.endsProducer { end = error }
       outstandingRecords -= 1
       outstandingBytes -= message.byteCount
       let topic = message.topicIndex
@@ -179,6 +187,10 @@ package actor Lane {
       slot.deliver(delivery, direction)
       slots[topic][message.partition] = slot
     }
+  }
+
+  private func throwIfEnded() throws(KafkaError) {
+    if let end { throw end }
   }
 
   private func checkpoint() async throws {

@@ -61,9 +61,12 @@ package actor Replicator {
     let reconciler = try Reconciler(
       direction: direction, origin: origin, destination: destination, store: store)
     let outcomes = try await reconciler.reconcile(sources, stillness: .milliseconds(300))
+    // A record that the destination refuses for good would end every new producer.
+    let refused = Set(
+      progress.all.filter { if case .refused? = $0.value.fault { true } else { false } }.keys)
     var healthy: [MirrorState] = []
     var told: [TopicPartition: PartitionProgress] = [:]
-    for outcome in outcomes {
+    for outcome in outcomes where !refused.contains(outcome.state.source) {
       var progress = PartitionProgress(position: outcome.state.position)
       if let fault = outcome.fault {
         logger.error("\(fault.summary)")

@@ -38,7 +38,7 @@ struct Slot {
   /// There is something to checkpoint.
   var isDirty = false
   private(set) var fault: MirrorFault?
-  /// Where reading has to begin again after the fault.
+  /// The first record in doubt after a fault or the producer's end: reading begins again there.
   private var faultPosition: Offset?
   var isStopped = false
 
@@ -75,7 +75,12 @@ struct Slot {
 
   mutating func deliver(_ delivery: Producer.Delivery, _ direction: Direction) {
     guard let sent = inFlight.popFirst() else { return }
-    guard fault == nil else { return }
+    guard faultPosition == nil else { return }
+    if let error = delivery.error, error.endsProducer {
+      // The lane ends; the next one reconciles from the first record in doubt.
+      faultPosition = sent.offset
+      return
+    }
     if let error = delivery.error {
       fail(.refused(origin: origin, at: sent.offset, reason: error.reason), at: sent.offset)
       return
