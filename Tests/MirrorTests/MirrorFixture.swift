@@ -11,11 +11,14 @@ struct MirrorFixture {
   let sources: [TopicPartition]
   let targets: [TopicPartition: TopicPartition]
   let store: InMemoryMapStore
+  private let log = LogLines()
 
   init(partitions: Int32 = 1) async throws {
     sandbox = try await Sandbox.shared.value
     var connections: [ClusterRole: ClusterConnection] = [:]
-    for role in ClusterRole.allCases { connections[role] = await sandbox.connection(role) }
+    for role in ClusterRole.allCases {
+      connections[role] = await sandbox.connection(role, logger: log.logger)
+    }
     self.connections = connections
     let from = try await sandbox.topic(on: .source, partitions: partitions)
     let to = try await sandbox.topic(on: .target, partitions: partitions)
@@ -55,7 +58,7 @@ struct MirrorFixture {
       logger: connections[.source]!.logger)
     let partitions = partitions ?? sources
     return RunningMirror(
-      replicator: replicator, task: Task { try await replicator.run(partitions) })
+      replicator: replicator, task: Task { try await replicator.run(partitions) }, log: log)
   }
 
   /// Mirrors until each origin's present end is copied or the partition has stopped.
@@ -103,6 +106,7 @@ struct MirrorFixture {
 struct RunningMirror {
   let replicator: Replicator
   let task: Task<Void, any Error>
+  let log: LogLines
 
   struct NotReached: Error, CustomStringConvertible {
     let description: String
@@ -117,8 +121,10 @@ struct RunningMirror {
       let progress = replicator.progress.all[partition]
       if let progress, isReached(progress) { return }
       guard ContinuousClock.now < deadline else {
-        await replicator.stop()
-        throw NotReached(description: "\(partition) is at \(String(describing: progress))")
+        try await stop()
+        throw NotReached(
+          description: "\(partition) is at \(String(describing: progress)); "
+            + log.all.suffix(20).joined(separator: "\n"))
       }
       try await Task.sleep(for: .milliseconds(20))
     }
