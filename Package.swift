@@ -100,7 +100,7 @@ let package = Package(
     .target(
       name: "TestSupport",
       dependencies: [
-        "Kafka", "KafkaModel", .product(name: "Logging", package: "swift-log"),
+        "Kafka", "KafkaModel", "Mirror", .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),
     .testTarget(
@@ -113,6 +113,14 @@ let package = Package(
         "Kafka", "KafkaModel", "TestSupport", .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),
+    .testTarget(
+      name: "MirrorTests", dependencies: ["Kafka", "KafkaModel", "Mirror", "TestSupport"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "OffsetsTests", dependencies: ["KafkaModel", "Offsets"], swiftSettings: strict),
+    .testTarget(
+      name: "ValidationTests",
+      dependencies: ["Kafka", "KafkaModel", "TestSupport", "Validation"], swiftSettings: strict),
     .testTarget(
       name: "PlanTests", dependencies: ["KafkaModel", "Plan"], swiftSettings: strict),
     .testTarget(

@@ -10,8 +10,11 @@ package final class PinnedExecutor: SerialExecutor {
   /// Starts the thread. `name` shows in debuggers and `top -H`; the kernel keeps 15 characters.
   package init(name: String) {
     loop.state.withLock { $0.executor = self }
-    let thread = Thread { [loop] in loop.run() }
-    thread.name = name
+    let thread = Thread { [loop] in
+      // Given before the start, a name does not reach the kernel.
+      Thread.current.name = name
+      loop.run()
+    }
     thread.start()
   }
 

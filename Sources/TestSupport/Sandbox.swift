@@ -31,23 +31,18 @@ package actor Sandbox {
   /// Apache Kafka can be had here, for what other brokers cannot do.
   package static var hasKafka: Bool { ProcessInfo.processInfo.environment["KAFKA_HOME"] != nil }
 
+  /// The brokers are the sandbox's own, to be disturbed as tests like.
+  package static var canDisturb: Bool {
+    ProcessInfo.processInfo.environment["FERRY_TEST_SOURCE"] == nil
+  }
+
   /// Starts a sandbox of its own; `options` are those of `sandbox.py serve`.
   package init(options: [String] = []) throws {
-    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-      .deletingLastPathComponent().deletingLastPathComponent()
-    let python = root.appendingPathComponent(".venv-sandbox/bin/python")
-    guard FileManager.default.isExecutableFile(atPath: python.path) else {
-      throw SandboxError(description: "no \(python.path): run Tests/Sandbox/setup first")
-    }
     let directory = FileManager.default.temporaryDirectory
       .appendingPathComponent("ferry-tests-\(UUID().uuidString)")
-    process = Process()
-    process.executableURL = python
-    process.arguments =
-      [
-        root.appendingPathComponent("Tests/Sandbox/sandbox.py").path, "serve", "--brokers",
-        "source,target", "--dir", directory.path,
-      ] + options
+    process = try Self.script(
+      "sandbox.py",
+      ["serve", "--brokers", "source,target", "--dir", directory.path] + options)
     let input = Pipe()
     let output = Pipe()
     process.standardInput = input
@@ -63,6 +58,35 @@ package actor Sandbox {
     var bootstrap: [ClusterRole: String] = [:]
     for role in ClusterRole.allCases { bootstrap[role] = ready.brokers[role.rawValue]?.bootstrap }
     self.bootstrap = bootstrap
+  }
+
+  /// A script of `Tests/Sandbox` in the sandbox's environment, not yet started.
+  private static func script(_ name: String, _ arguments: [String]) throws -> Process {
+    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+      .deletingLastPathComponent().deletingLastPathComponent()
+    let python = root.appendingPathComponent(".venv-sandbox/bin/python")
+    guard FileManager.default.isExecutableFile(atPath: python.path) else {
+      throw SandboxError(description: "no \(python.path): run Tests/Sandbox/setup first")
+    }
+    let process = Process()
+    process.executableURL = python
+    process.arguments =
+      [root.appendingPathComponent("Tests/Sandbox/\(name)").path] + arguments
+    return process
+  }
+
+  /// Writes transactions, for instance `["commit:3", "abort:2"]`; values count all records.
+  package func writeTransactions(
+    _ steps: [String], to partition: TopicPartition, on role: ClusterRole
+  ) throws {
+    let process = try Self.script(
+      "transact.py",
+      [bootstrap[role]!, partition.topic, String(partition.partition)] + steps)
+    try process.run()
+    process.waitUntilExit()
+    guard process.terminationStatus == 0 else {
+      throw SandboxError(description: "the transactions failed; the script's words are above")
+    }
   }
 
   /// How to reach a broker; `properties` are librdkafka's.
@@ -82,7 +106,9 @@ package actor Sandbox {
   }
 
   /// Disturbs a broker, or heals it: see `sandbox.py serve`.
-  package func disturb(_ role: ClusterRole, _ action: String, _ more: [String: Int] = [:]) throws {
+  package func disturb(
+    _ role: ClusterRole, _ action: String, _ more: [String: any Sendable] = [:]
+  ) throws {
     var command: [String: Any] = ["do": action, "broker": role.rawValue]
     for (name, value) in more { command[name] = value }
     var line = try JSONSerialization.data(withJSONObject: command)

@@ -139,6 +139,27 @@ struct ClientTests {
     }
   }
 
+  @Test("Aborted records and transaction markers are passed over, and a range may end at them")
+  func transactions() async throws {
+    let sandbox = try await Sandbox.shared.value
+    let partition = TopicPartition(try await sandbox.topic(on: .source), 0)
+    try await sandbox.writeTransactions(
+      ["commit:3", "abort:2", "commit:1"], to: partition, on: .source)
+    let source = await sandbox.connection(.source)
+    let reader = try PartitionReader(source)
+    let all = try await reader.records(of: partition, from: Offset(0))
+    #expect(all.map(\.record.value) == [0, 1, 2, 5].map { Array(String($0).utf8) })
+    #expect(all.map(\.offset) == [0, 1, 2, 7].map { Offset($0) })
+    let end = Offset(9)
+    #expect(
+      try await Admin(source).bounds(of: [partition])[partition]
+        == LogBounds(start: Offset(0), end: end))
+    #expect(try await reader.digests(of: partition, from: Offset(0), before: end).count == 4)
+    #expect(try await reader.digests(of: partition, from: Offset(3), before: Offset(7)).isEmpty)
+    #expect(try await reader.digests(of: partition, from: Offset(8), before: end).isEmpty)
+    #expect(try await reader.digests(of: partition, from: end).isEmpty)
+  }
+
   @Test("Topics: created once, described, grown, and configs set without wiping others")
   func topics() async throws {
     let sandbox = try await Sandbox.shared.value

@@ -1,0 +1,104 @@
+import KafkaModel
+import Offsets
+import Testing
+
+@Suite("Translating a group's commits")
+struct GroupTranslationTests {
+  private static let first = TopicPartition("orders", 0)
+  private static let second = TopicPartition("orders", 1)
+  private static let other = TopicPartition("payments", 0)
+
+  /// 0-4 stand at 0-4; 5-6 were compacted away; 7-9 stand at 5-7.
+  private static func source(
+    _ partition: TopicPartition, start: Int64 = 0, end: Int64 = 8
+  ) throws -> TranslationSource {
+    var map = OffsetMap()
+    try map.append(source: Offset(0), target: Offset(0), count: 5)
+    try map.append(source: Offset(7), target: Offset(5), count: 3)
+    return TranslationSource(
+      map: map, source: partition,
+      target: TopicPartition("new-\(partition.topic)", partition.partition),
+      destinationStart: Offset(start), destinationEnd: Offset(end))
+  }
+
+  private static func translation(
+    _ commits: [TopicPartition: Offset], _ policy: MissingCommitPolicy,
+    _ direction: Direction = .forward
+  ) throws -> GroupTranslation {
+    GroupTranslation(
+      group: "billing", commits: commits,
+      partitions: [
+        try source(second, start: 2, end: 8), try source(first), try source(other),
+      ], policy: policy, direction: direction)
+  }
+
+  @Test(
+    "A commit moves to the first mirrored record at or after it",
+    arguments: [(0, 0), (4, 4), (5, 5), (6, 5), (7, 5), (9, 7), (10, 8), (1000, 8)])
+  func forward(commit: Int64, expected: Int64) throws {
+    let translation = try Self.translation(
+      [Self.first: Offset(commit), Self.second: Offset(0)], .error)
+    #expect(translation.offsets[Self.first]?.origin == Offset(commit))
+    #expect(translation.offsets[Self.first]?.destination == Offset(expected))
+    #expect(translation.uncommitted.isEmpty)
+  }
+
+  @Test(
+    "The way back is exact for every record", arguments: [(0, 0), (4, 4), (5, 7), (7, 9), (8, 10)])
+  func backward(commit: Int64, expected: Int64) throws {
+    let source = try Self.source(Self.first, end: 10)
+    let back = GroupTranslation(
+      group: "billing", commits: [source.target: Offset(commit)], partitions: [source],
+      policy: .error, direction: .reverse)
+    #expect(back.offsets[Self.first]?.destination == Offset(expected))
+    #expect(back.offsets[Self.first]?.origin == Offset(commit))
+  }
+
+  @Test("A partition without a commit is named, by its name on the origin")
+  func missingIsAnError() throws {
+    let translation = try Self.translation([Self.first: Offset(3)], .error)
+    #expect(translation.uncommitted == [Self.second])
+    #expect(translation.offsets[Self.second] == nil)
+    let back = try Self.translation([TopicPartition("new-orders", 1): Offset(3)], .error, .reverse)
+    #expect(back.uncommitted == [TopicPartition("new-orders", 0)])
+  }
+
+  @Test("A partition without a commit starts where the policy says")
+  func missingIsChosen() throws {
+    let earliest = try Self.translation([Self.first: Offset(3)], .earliest)
+    #expect(earliest.offsets[Self.second]?.destination == Offset(2))
+    #expect(earliest.offsets[Self.second]?.origin == .some(nil))
+    let latest = try Self.translation([Self.first: Offset(3)], .latest)
+    #expect(latest.offsets[Self.second]?.destination == Offset(8))
+    #expect(latest.uncommitted.isEmpty)
+  }
+
+  @Test(
+    "A topic that the group does not read is left alone",
+    arguments: [
+      MissingCommitPolicy.error, .earliest, .latest,
+    ])
+  func unreadTopic(policy: MissingCommitPolicy) throws {
+    let translation = try Self.translation(
+      [Self.first: Offset(3), Self.second: Offset(0)], policy)
+    #expect(translation.offsets[Self.other] == nil)
+    #expect(translation.uncommitted.isEmpty)
+    #expect(try Self.translation([:], policy).offsets.isEmpty)
+  }
+
+  @Test("Offset 0 is a commit, not the lack of one")
+  func zero() throws {
+    let translation = try Self.translation(
+      [Self.first: Offset(0), Self.second: Offset(0)], .latest)
+    #expect(translation.offsets[Self.first]?.destination == Offset(0))
+    #expect(translation.offsets[Self.second]?.destination == Offset(0))
+  }
+
+  @Test("Nothing mirrored yet: commits move to the destination's next position")
+  func emptyMap() {
+    let source = TranslationSource(
+      map: OffsetMap(), source: Self.first, target: Self.first, destinationStart: Offset(0),
+      destinationEnd: Offset(0))
+    #expect(source.translate(Offset(41), .forward) == Offset(0))
+  }
+}
