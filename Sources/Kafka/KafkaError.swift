@@ -1,5 +1,5 @@
 internal import CRdKafka
-internal import KafkaModel
+package import KafkaModel
 
 /// What librdkafka or a broker refused, with enough context to act on.
 package struct KafkaError: Error, Hashable, Sendable {
@@ -112,6 +112,15 @@ extension KafkaError: OperatorError {
 }
 
 extension KafkaError {
+  /// A record was acknowledged, but at an offset where another one stands.
+  package static func unexpectedOffset(
+    _ offset: Offset, expected: Offset, in partition: TopicPartition, cluster: String
+  ) -> KafkaError {
+    KafkaError(
+      RD_KAFKA_RESP_ERR__INCONSISTENT, operation: "write to \(partition)", cluster: cluster,
+      reason: "the broker answered offset \(offset) where \(expected) was next")
+  }
+
   /// An answer that did not come in time, noticed by Ferry itself.
   package static func timedOut(_ operation: String, cluster: String) -> KafkaError {
     KafkaError(RD_KAFKA_RESP_ERR__TIMED_OUT, operation: operation, cluster: cluster)

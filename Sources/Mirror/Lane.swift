@@ -26,7 +26,7 @@ package actor Lane {
   private var outstandingRecords = 0
   private var outstandingBytes = 0
   private var stopping = false
-  /// Why the producer ended, if it did: the lane ends with it, and the next one reconciles.
+  /// Why the lane has to end, if it has: the producer ended, or what it wrote is in doubt.
   private var end: KafkaError?
 
   package init(
@@ -184,7 +184,11 @@ package actor Lane {
       outstandingBytes -= message.byteCount
       let topic = message.topicIndex
       guard var slot = slots[topic].removeValue(forKey: message.partition) else { return }
-      slot.deliver(delivery, direction)
+      if slot.deliver(delivery, direction) {
+        end = .unexpectedOffset(
+          delivery.offset, expected: slot.expected, in: slot.destination,
+          cluster: direction.destination.rawValue)
+      }
       slots[topic][message.partition] = slot
     }
   }

@@ -73,21 +73,29 @@ struct Slot {
     return progress
   }
 
-  mutating func deliver(_ delivery: Producer.Delivery, _ direction: Direction) {
-    guard let sent = inFlight.popFirst() else { return }
-    guard faultPosition == nil else { return }
-    if let error = delivery.error, error.endsProducer {
-      // The lane ends; the next one reconciles from the first record in doubt.
-      faultPosition = sent.offset
-      return
-    }
+  /// Takes the report on the oldest record in flight.
+  ///
+  /// Returns: whether the answer is in doubt: the lane has to end, and the next one reconciles from the
+  /// first record in doubt. (If the producer ended, the lane ends of itself.)
+  mutating func deliver(_ delivery: Producer.Delivery, _ direction: Direction) -> Bool {
+    guard let sent = inFlight.popFirst(), faultPosition == nil else { return false }
     if let error = delivery.error {
+      guard !error.endsProducer else {
+        faultPosition = sent.offset
+        return false
+      }
       fail(.refused(origin: origin, at: sent.offset, reason: error.reason), at: sent.offset)
-      return
+      return false
+    }
+    if delivery.offset < expected {
+      // The destination lost its tail, or took the record for one that it has: a broker that lost its
+      // producers' state may give a producer id twice.
+      faultPosition = sent.offset
+      return true
     }
     guard delivery.offset == expected else {
       fail(.foreignWrite(destination: destination, at: expected), at: sent.offset)
-      return
+      return false
     }
     let pair =
       direction == .forward
@@ -105,6 +113,7 @@ struct Slot {
     records += 1
     bytes += Int64(sent.bytes)
     isDirty = true
+    return false
   }
 
   mutating func takeCheckpoint(_ direction: Direction) -> MirrorCheckpoint {
