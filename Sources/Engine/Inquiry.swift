@@ -21,7 +21,9 @@ package struct Inquiry: Sendable {
 
   /// Compares everything mirrored so far, on both sides, through the offset map.
   package func validate(onProgress: @escaping @Sendable (Int64) -> Void) async throws -> [Verdict] {
-    let comparator = try Comparator(source: clusters.source, target: clusters.target)
+    let comparator = try Comparator(
+      source: clusters.source, target: clusters.target,
+      budget: ReadBudget(bytesPerSecond: plan.validate.bytesPerSecond))
     var verdicts: [Verdict] = []
     for row in try journal.partitions() where !row.source.topic.hasPrefix("ferry.canary.") {
       let map = try journal.loadMap(row.id).map

@@ -14,18 +14,23 @@ extension StageSteps {
     try await ensureMirrors()
     try await awaitSettledMirror()
     let progress = try await context.mirrors.progress()
-    return try await compareForward(progress.mapValues(\.position))
+    return try await compareForward(
+      progress.mapValues(\.position),
+      ReadBudget(bytesPerSecond: context.plan.validate.bytesPerSecond))
   }
 
-  /// Compares up to the fence offsets, and sees that the fence still holds.
+  /// Compares up to the fence offsets, and sees that the fence still holds. Producers stand still
+  /// meanwhile, so this reads as fast as it can, whatever the plan allows before.
   func seal() async throws -> Evidence {
     try await checkStillFenced(.source, since: .fence)
     try await checkNoForeignTail(.forward)
     let fence = context.ledger.evidence(of: context.stage.name, .fence)?.ends ?? [:]
-    return try await compareForward(fence)
+    return try await compareForward(fence, ReadBudget())
   }
 
-  private func compareForward(_ ends: [TopicPartition: Offset]) async throws -> Evidence {
+  private func compareForward(
+    _ ends: [TopicPartition: Offset], _ budget: ReadBudget
+  ) async throws -> Evidence {
     let store = try JournalMapStore(context.ledger)
     var ranges: [ComparisonRange] = []
     for topic in context.topics {
@@ -45,7 +50,7 @@ extension StageSteps {
             map: map, isCompacted: topic.isCompacted))
       }
     }
-    let (evidence, verdicts) = try await compare(ranges)
+    let (evidence, verdicts) = try await compare(ranges, budget)
     for range in ranges where !range.isCompacted {
       guard let verdict = verdicts.first(where: { $0.source == range.source }) else { continue }
       try context.ledger.journal.recordValidated(
@@ -74,11 +79,11 @@ extension StageSteps {
             targetRange: from..<to, map: map, isCompacted: topic.isCompacted))
       }
     }
-    return try await compare(ranges).evidence
+    return try await compare(ranges, ReadBudget()).evidence
   }
 
   private func compare(
-    _ ranges: [ComparisonRange]
+    _ ranges: [ComparisonRange], _ budget: ReadBudget
   ) async throws -> (evidence: Evidence, verdicts: [Verdict]) {
     let start = ContinuousClock.now
     var verdicts: [Verdict] = []
@@ -89,7 +94,7 @@ extension StageSteps {
         guard !mine.isEmpty else { continue }
         tasks.addTask {
           let comparator = try Comparator(
-            source: context.clusters.source, target: context.clusters.target)
+            source: context.clusters.source, target: context.clusters.target, budget: budget)
           var verdicts: [Verdict] = []
           for range in mine {
             verdicts.append(try await context.steadily { try await comparator.compare(range) })

@@ -39,7 +39,7 @@ package import KafkaModel
   package var partition: Int32 { unsafe pointer.pointee.partition }
   package var offset: Offset { Offset(unsafe pointer.pointee.offset) }
 
-  /// Key, value and headers in bytes, as throttles and memory bounds count them.
+  /// Key and value in bytes, as throttles and memory bounds count them.
   package var byteCount: Int {
     unsafe pointer.pointee.len + pointer.pointee.key_len
   }

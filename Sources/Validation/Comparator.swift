@@ -1,6 +1,18 @@
 package import Kafka
 internal import KafkaModel
 
+/// How fast comparisons may read, from each cluster; those that share it share the budget.
+package struct ReadBudget: Sendable {
+  let source: Throttle
+  let target: Throttle
+
+  /// - Parameter bytesPerSecond: from each cluster; `nil` is no limit.
+  package init(bytesPerSecond: Int64? = nil) {
+    source = Throttle(bytesPerSecond: bytesPerSecond)
+    target = Throttle(bytesPerSecond: bytesPerSecond)
+  }
+}
+
 /// Reads both sides independently and pairs their records. One range at a time, on a thread of its own.
 package actor Comparator {
   nonisolated let executor: PinnedExecutor
@@ -11,9 +23,13 @@ package actor Comparator {
   private let source: Consumer
   private let target: Consumer
   private let hasher = RecordHasher()
+  private let budget: ReadBudget
 
   /// Throws: ``KafkaError`` - a property is wrong.
-  package init(source: ClusterConnection, target: ClusterConnection) throws(KafkaError) {
+  package init(
+    source: ClusterConnection, target: ClusterConnection, budget: ReadBudget = ReadBudget()
+  ) throws(KafkaError) {
+    self.budget = budget
     executor = PinnedExecutor(name: "validate")
     self.source = try Consumer(source, properties: Consumer.stretches)
     self.target = try Consumer(target, properties: Consumer.stretches)
@@ -31,8 +47,8 @@ package actor Comparator {
   package func compare(
     _ range: ComparisonRange, onProgress: @Sendable (Int64) -> Void = { _ in }
   ) async throws -> Verdict {
-    let left = try RecordStream(source, range.source, range.sourceRange, hasher)
-    let right = try RecordStream(target, range.target, range.targetRange, hasher)
+    let left = try RecordStream(source, range.source, range.sourceRange, hasher, budget.source)
+    let right = try RecordStream(target, range.target, range.targetRange, hasher, budget.target)
     defer {
       left.close()
       right.close()

@@ -27,6 +27,7 @@ final class RecordStream {
   private let topic: Int
   private let range: Range<Offset>
   private let hasher: RecordHasher
+  private let throttle: Throttle
   private var buffer: [Element] = []
   private var head = 0
   private var finished: Bool
@@ -35,12 +36,13 @@ final class RecordStream {
 
   init(
     _ consumer: Consumer, _ partition: TopicPartition, _ range: Range<Offset>,
-    _ hasher: RecordHasher
+    _ hasher: RecordHasher, _ throttle: Throttle
   ) throws(KafkaError) {
     self.consumer = consumer
     self.partition = partition
     self.range = range
     self.hasher = hasher
+    self.throttle = throttle
     topic = try consumer.index(of: partition.topic)
     finished = range.isEmpty
     if !finished { try consumer.start(partition, at: .offset(range.lowerBound)) }
@@ -73,6 +75,10 @@ final class RecordStream {
   private func fill() throws(KafkaError) {
     buffer.removeFirst(head)
     head = 0
+    if !throttle.isOpen {
+      throttle.wait()
+      lastHeard = .now
+    }
     var failure: KafkaError?
     let received = try consumer.consume(timeoutMilliseconds: 50) { message in
       guard message.topicIndex == topic, message.partition == partition.partition, !finished
@@ -80,6 +86,7 @@ final class RecordStream {
       switch message.kind {
       case .record where message.offset >= range.upperBound: finished = true
       case .record where message.offset >= range.lowerBound:
+        throttle.spend(message.byteCount)
         let (digest, parts) = hasher.digestAndParts(message)
         buffer.append(
           Element(

@@ -28,7 +28,7 @@ struct ComparatorTests {
   /// Writes both sides and compares them; without `ranges`, all that was written.
   private func verdict(
     _ source: [Record], _ target: [Record], map: OffsetMap? = nil, isCompacted: Bool = false,
-    ranges: (source: Range<Int64>, target: Range<Int64>)? = nil
+    ranges: (source: Range<Int64>, target: Range<Int64>)? = nil, budget: ReadBudget = ReadBudget()
   ) async throws -> Verdict {
     let sandbox = try await Sandbox.shared.value
     let left = TopicPartition(try await sandbox.topic(on: .source), 0)
@@ -40,10 +40,25 @@ struct ComparatorTests {
     func offsets(_ range: Range<Int64>) -> Range<Offset> {
       Offset(range.lowerBound)..<Offset(range.upperBound)
     }
-    return try await Comparator(source: connections.0, target: connections.1).compare(
+    return try await Comparator(
+      source: connections.0, target: connections.1, budget: budget
+    ).compare(
       ComparisonRange(
         source: left, target: right, sourceRange: offsets(ranges.source),
         targetRange: offsets(ranges.target), map: map, isCompacted: isCompacted))
+  }
+
+  @Test("Each side is read no faster than its budget allows", arguments: [false, true])
+  func budget(isCompacted: Bool) async throws {
+    // One reply may hold a whole range: then the next range waits until it is paid for.
+    let records = (0..<30).map { index in
+      Record(key: [UInt8(index)], value: .init(repeating: 7, count: 10_000), timestamp: 1)
+    }
+    let budget = ReadBudget(bytesPerSecond: 300_000)
+    #expect(try await verdict(records, records, isCompacted: isCompacted, budget: budget).isEqual)
+    let start = ContinuousClock.now
+    #expect(try await verdict(records, records, isCompacted: isCompacted, budget: budget).isEqual)
+    #expect(ContinuousClock.now - start > .milliseconds(500))
   }
 
   @Test("Equal sides are equal, with a map, by order and per key")

@@ -1,6 +1,7 @@
+internal import Foundation
 internal import Synchronization
 
-/// A byte budget that several lanes share. Changeable while they run.
+/// A budget of bytes a second that several readers share. Changeable while they read.
 package final class Throttle: Sendable {
   private struct State {
     var bytesPerSecond: Int64?
@@ -32,6 +33,11 @@ package final class Throttle: Sendable {
         state.available + Double(rate) * (elapsed / .seconds(1)), Double(rate) / 10)
       return state.available > 0
     }
+  }
+
+  /// Blocks the thread until bytes may be read, or the task was cancelled.
+  package func wait() {
+    while !isOpen, !Task.isCancelled { Thread.sleep(forTimeInterval: 0.002) }
   }
 
   package func spend(_ bytes: Int) {
