@@ -49,14 +49,8 @@ struct JournalMapStore: MapStore {
     _ source: TopicPartition, to end: Offset, on role: ClusterRole, lastDigest: RecordDigest?,
     position: Offset, _ direction: Direction
   ) async throws {
+    // The journal itself moves the positions back, in the same transaction.
     try ledger.journal.truncateMap(
       partitions[source]!.id, to: end, on: role, lastDigest: lastDigest, lease: ledger.lease)
-    // Truncation moves the reading position back, which `append` alone would not.
-    try ledger.journal.appendMap(
-      [
-        MapCheckpoint(
-          partition: partitions[source]!.id, segments: [], lastDigest: lastDigest,
-          originPosition: OriginPosition(direction: direction, position: position))
-      ], lease: ledger.lease)
   }
 }
