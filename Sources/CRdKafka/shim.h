@@ -1,7 +1,11 @@
-// What Swift cannot import from librdkafka directly: variadic functions.
+// What Swift cannot import directly: variadic functions of librdkafka, and eventfd(2).
 #pragma once
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
+#include <sys/eventfd.h>
+
+/// A new eventfd that does not block; -1 where the process has too many files open.
+static inline int ferry_eventfd(void) { return eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC); }
 
 /// Queues `m`, a consumed message, for `partition` of `rkt` without copying key or value: `m` becomes
 /// the delivery's opaque and must live until its report. On success `*headers` belongs to librdkafka

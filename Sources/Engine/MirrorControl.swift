@@ -38,13 +38,11 @@ actor MirrorControl {
     if let running, running.direction == direction { return }
     await stop()
     failure = nil
-    var limits = LaneLimits()
-    limits.bytes = Int(memoryBytes / 2)
     let replicator = Replicator(
       direction: direction, origin: clusters.connection(direction.origin),
       destination: clusters.connection(direction.destination), store: try store(),
-      throttle: throttle, laneCount: lanes ?? min(4, max(1, partitions.count / 8)),
-      limits: limits, logger: logger)
+      throttle: throttle, laneCount: Self.laneCount(lanes, partitions: partitions.count),
+      limits: Self.limits(memoryBytes: memoryBytes), logger: logger)
     let task = Task {
       do {
         try await replicator.run(partitions)
@@ -54,6 +52,18 @@ actor MirrorControl {
     }
     running = Running(
       direction: direction, replicator: replicator, task: task, partitions: Set(partitions))
+  }
+
+  /// How many lanes mirror so many partitions; `asked` is the plan's number.
+  static func laneCount(_ asked: Int?, partitions: Int) -> Int {
+    asked ?? min(4, max(1, partitions / 8))
+  }
+
+  /// What a mirror may hold, of which half waits to be read and half to be stored.
+  static func limits(memoryBytes: Int64) -> LaneLimits {
+    var limits = LaneLimits()
+    limits.bytes = Int(memoryBytes / 2)
+    return limits
   }
 
   private func failed(_ error: any Error) { failure = error }

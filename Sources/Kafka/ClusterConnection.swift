@@ -11,6 +11,8 @@ package struct ClusterConnection: Sendable, CustomStringConvertible {
   package let properties: [String: String]
   /// Receives librdkafka's own log lines and errors.
   package let logger: Logger
+  /// Receives librdkafka's statistics (STATISTICS.md), JSON, where `statistics.interval.ms` is set.
+  package var onStatistics: (@Sendable (String) -> Void)?
 
   package init(name: String, properties: [String: String], logger: Logger) {
     self.name = name

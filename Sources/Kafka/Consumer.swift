@@ -13,6 +13,7 @@ package import KafkaModel
   private var started: Set<TopicPartition> = []
   private let batch: UnsafeMutablePointer<UnsafeMutablePointer<rd_kafka_message_t>?>
   private static let batchCapacity = 4096
+  private var poke: FetchPoke
 
   /// Where reading starts.
   package enum Position: Hashable, Sendable {
@@ -23,7 +24,7 @@ package import KafkaModel
 
   /// Properties for reading stretches of partitions one after the other: stopping one waits for the
   /// fetch that is under way, which therefore must not wait long for records.
-  package static let stretches = ["fetch.wait.max.ms": "10", "fetch.error.backoff.ms": "50"]
+  package static let stretches = ["fetch.wait.max.ms": "10"]
 
   /// Throws: ``KafkaError`` - a property is wrong. Does not wait for the cluster.
   package init(
@@ -37,9 +38,11 @@ package import KafkaModel
       "enable.partition.eof": "true",
       "isolation.level": "read_committed",
       "check.crcs": "true",
+      "fetch.error.backoff.ms": "50",
     ]
     own.merge(properties) { _, given in given }
     handle = try ClientHandle(RD_KAFKA_CONSUMER, connection, properties: own)
+    poke = FetchPoke(connection)
     unsafe queue = rd_kafka_queue_new(handle.pointer)
     unsafe batch = .allocate(capacity: Self.batchCapacity)
   }
@@ -56,6 +59,7 @@ package import KafkaModel
       unsafe rd_kafka_consume_stop(topics[indexes[partition.topic]!], partition.partition)
     }
     for index in unsafe topics.indices { unsafe rd_kafka_topic_destroy(topics[index]) }
+    unsafe WakeUp.detach(queue)
     unsafe rd_kafka_queue_destroy(queue)
     handle.destroy()
     unsafe batch.deallocate()
@@ -104,6 +108,9 @@ package import KafkaModel
     unsafe rd_kafka_consume_stop(topics[index], partition.partition)
   }
 
+  /// Lets messages wake a thread that waits. `wakeUp` has to outlive this consumer or its closing.
+  package func signal(_ wakeUp: WakeUp) { unsafe wakeUp.attach(queue) }
+
   /// Takes up to `max` messages, waiting up to `timeoutMilliseconds` for the first, and hands each to
   /// `body` in the order of its partition.
   ///
@@ -114,6 +121,7 @@ package import KafkaModel
     _ body: (ConsumedMessage) -> ConsumedMessage.Disposition
   ) throws(KafkaError) -> Int {
     while try unsafe handle.serveEvent(timeoutMilliseconds: 0) {}
+    unsafe poke.poke(handle.pointer, waiting: rd_kafka_queue_length(queue))
     let count = unsafe rd_kafka_consume_batch_queue(
       queue, timeoutMilliseconds, batch, min(max, Self.batchCapacity))
     guard count >= 0 else { throw handle.error(rd_kafka_last_error(), "read a batch") }

@@ -11,8 +11,8 @@ package final class PinnedExecutor: SerialExecutor {
   package init(name: String) {
     loop.state.withLock { $0.executor = self }
     let thread = Thread { [loop] in
-      // Given before the start, a name does not reach the kernel.
-      Thread.current.name = name
+      // `Thread.name` reaches the kernel only by chance: the thread may run before it knows itself.
+      try? name.write(toFile: "/proc/thread-self/comm", atomically: false, encoding: .utf8)
       loop.run()
     }
     thread.start()

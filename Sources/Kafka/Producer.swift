@@ -19,7 +19,10 @@ package import KafkaModel
     package let token: Int
     /// Where the record stands now. Negative where the broker did not say.
     package let offset: Offset
-    package let error: KafkaError?
+    let code: rd_kafka_resp_err_t
+
+    /// The record is stored; if not, ``Producer/error(of:)`` says why.
+    package var isStored: Bool { code == RD_KAFKA_RESP_ERR_NO_ERROR }
   }
 
   /// Throws: ``KafkaError`` - a property is wrong. Does not wait for the cluster.
@@ -56,6 +59,7 @@ package import KafkaModel
       _ = try? serve(timeoutMilliseconds: 100) { _ in }
     }
     for index in unsafe topics.indices { unsafe rd_kafka_topic_destroy(topics[index]) }
+    unsafe WakeUp.detach(handle.mainQueue)
     handle.destroy()
   }
 
@@ -153,21 +157,27 @@ package import KafkaModel
   private func deliver(_ event: OpaquePointer, to onDelivery: (Delivery) -> Void) {
     while let report = unsafe rd_kafka_event_message_next(event) {
       let code = unsafe report.pointee.err
-      let error: KafkaError? =
-        code == RD_KAFKA_RESP_ERR_NO_ERROR ? nil : handle.error(code, "store a record")
       let offset = Offset(unsafe report.pointee.offset)
       guard let opaque = unsafe report.pointee._private else { continue }
       let bits = Int(bitPattern: opaque)
       if bits & 1 == 1 {
-        onDelivery(Delivery(message: nil, token: bits >> 1, offset: offset, error: error))
+        onDelivery(Delivery(message: nil, token: bits >> 1, offset: offset, code: code))
       } else {
         let pointer = unsafe opaque.assumingMemoryBound(to: rd_kafka_message_t.self)
         let message = unsafe ConsumedMessage(pointer: pointer)
-        onDelivery(Delivery(message: message, token: 0, offset: offset, error: error))
+        onDelivery(Delivery(message: message, token: 0, offset: offset, code: code))
         unsafe rd_kafka_message_destroy(pointer)
       }
     }
   }
+
+  /// Why a record was not stored; `nil` if it was.
+  package func error(of delivery: Delivery) -> KafkaError? {
+    delivery.isStored ? nil : handle.error(delivery.code, "store a record")
+  }
+
+  /// Lets reports wake a thread that waits. `wakeUp` has to outlive this producer or its closing.
+  package func signal(_ wakeUp: WakeUp) { unsafe wakeUp.attach(handle.mainQueue) }
 
   /// Waits until nothing is outstanding, or `timeoutMilliseconds` have gone by.
   ///

@@ -38,7 +38,7 @@ package actor RecordWriter {
     var failure: KafkaError?
     let milliseconds = Int(patience / .milliseconds(1))
     let stored = try producer.flush(timeoutMilliseconds: milliseconds) { delivery in
-      if let error = delivery.error { failure = error }
+      if let error = producer.error(of: delivery) { failure = error }
       offsets[delivery.token - 1] = delivery.offset
     }
     if let failure { throw failure }

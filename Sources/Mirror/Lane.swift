@@ -1,6 +1,7 @@
 package import Kafka
 package import KafkaModel
 internal import Logging
+internal import Synchronization
 
 /// One thread that copies a set of partitions: one consumer, one producer, no copy of any payload.
 ///
@@ -15,19 +16,15 @@ package actor Lane {
   private let direction: Direction
   private let consumer: Consumer
   private let producer: Producer
+  private let wakeUp = WakeUp()
   private let hasher = RecordHasher()
   private let store: any MapStore
   private let throttle: Throttle
   private let progress: MirrorProgress
   private let logger: Logger
   private let limits: LaneLimits
-  /// By consumer topic index and partition.
-  private var slots: [[Int32: Slot]] = []
-  private var outstandingRecords = 0
-  private var outstandingBytes = 0
-  private var stopping = false
-  /// Why the lane has to end, if it has: the producer ended, or what it wrote is in doubt.
-  private var end: KafkaError?
+  private let slots: SlotTable
+  private let stopping = Atomic(false)
 
   package init(
     direction: Direction, origin: ClusterConnection, destination: ClusterConnection,
@@ -46,175 +43,182 @@ package actor Lane {
       properties: [
         "queued.max.messages.kbytes": String(limits.bytes / 2048),
         "fetch.wait.max.ms": "100",
-        "fetch.error.backoff.ms": "100",
       ])
     producer = try Producer(destination)
+    var slots = SlotTable()
     for partition in partitions {
       let from = partition.partition(on: direction.origin)
       let to = partition.partition(on: direction.destination)
-      let index = try consumer.index(of: from.topic)
-      while slots.count <= index { slots.append([:]) }
-      slots[index][from.partition] = Slot(
-        partition, direction, producerTopic: try producer.index(of: to.topic))
+      slots.add(
+        Slot(partition, direction, producerTopic: try producer.index(of: to.topic)),
+        topic: try consumer.index(of: from.topic))
     }
+    self.slots = slots
   }
 
-  isolated deinit {
-    producer.close(discarding: true)
-    consumer.close()
-  }
+  isolated deinit { close() }
 
   /// Copies until ``stop()``, cancellation, or an error that ends the producer. In every case all that
   /// is known to be stored is checkpointed before it returns.
   ///
   /// Throws: ``KafkaError`` - the producer met a fatal error; or the store's error.
   package func run() async throws {
-    for slot in slots.flatMap(\.values) {
-      try consumer.start(slot.origin, at: .offset(slot.position))
-    }
+    consumer.signal(wakeUp)
+    producer.signal(wakeUp)
+    // A local variable: the loop below touches it several times a record, and what belongs to an actor
+    // is checked at run time for overlapping accesses.
+    var state = LaneState(slots: slots)
+    for slot in slots.all { try consumer.start(slot.origin, at: .offset(slot.position)) }
     do {
-      try await loop()
+      try await loop(&state)
       // A stop leaves nothing in doubt if the destination answers in time; if not, the next start
       // reconciles.
       let deadline = ContinuousClock.now + .seconds(10)
-      while outstandingRecords > 0, ContinuousClock.now < deadline { try serve(milliseconds: 50) }
+      while state.outstandingRecords > 0, ContinuousClock.now < deadline {
+        if try serve(&state) == 0 { wakeUp.wait(milliseconds: 50) }
+      }
     } catch {
-      try? await checkpoint()
+      try? await checkpoint(&state)
       close()
       throw error
     }
-    try await checkpoint()
+    try await checkpoint(&state)
     close()
   }
 
   /// Ends ``run()`` soon.
-  package func stop() { stopping = true }
+  package nonisolated func stop() { stopping.store(true, ordering: .relaxed) }
 
   private func close() {
     producer.close(discarding: true)
     consumer.close()
   }
 
-  private func loop() async throws {
-    var nextCheckpoint = ContinuousClock.now + limits.checkpointInterval
-    while !stopping, !Task.isCancelled {
-      let mayRead =
-        outstandingRecords < limits.records && outstandingBytes < limits.bytes && throttle.isOpen
+  /// Never suspends but for the store: a suspended task may go on elsewhere than on this thread.
+  private func loop(_ state: inout LaneState) async throws {
+    var lastCheckpoint = ContinuousClock.now
+    while !stopping.load(ordering: .relaxed), !Task.isCancelled {
+      let isOpen = throttle.isOpen
       var received = 0
-      if mayRead {
-        received = try consumer.consume(timeoutMilliseconds: outstandingRecords == 0 ? 20 : 1) {
-          receive($0)
+      if isOpen, state.outstandingRecords < limits.records, state.outstandingBytes < limits.bytes {
+        received = try consumer.consume(max: 4096, timeoutMilliseconds: 0) {
+          receive($0, &state)
         }
       }
-      try serve(milliseconds: received > 0 ? 0 : 5)
-      try throwIfEnded()
+      let served = try serve(&state)
+      if let end = state.end { throw end }
+      // What rests is told soon, since a cutover waits for it.
+      let isResting = state.outstandingRecords == 0 && !state.dirty.isEmpty
+      let interval = isResting ? limits.checkpointInterval / 4 : limits.checkpointInterval
       let now = ContinuousClock.now
-      if now >= nextCheckpoint {
-        try await checkpoint()
-        nextCheckpoint = now + limits.checkpointInterval
+      if now >= lastCheckpoint + interval {
+        try await checkpoint(&state)
+        lastCheckpoint = now
+      } else if received == 0, served == 0 {
+        wakeUp.wait(milliseconds: isOpen ? (isResting ? 10 : 50) : 2)
       }
-      await Task.yield()
     }
   }
 
-  private func receive(_ message: ConsumedMessage) -> ConsumedMessage.Disposition {
-    let topic = message.topicIndex
-    guard slots.indices.contains(topic),
-      var slot = slots[topic].removeValue(forKey: message.partition)
+  private func receive(
+    _ message: ConsumedMessage, _ state: inout LaneState
+  ) -> ConsumedMessage.Disposition {
+    guard let index = state.slots.index(message.topicIndex, message.partition),
+      state.slots[index].fault == nil
     else { return .free }
-    defer { slots[topic][message.partition] = slot }
-    guard slot.fault == nil else { return .free }
     switch message.kind {
     case .record:
       // A partition that was stopped and started again may still deliver what was queued before.
-      guard message.offset >= slot.position else { return .free }
-      return forward(message, &slot)
+      guard message.offset >= state.slots[index].position else { return .free }
+      return forward(message, index, &state)
     case .endOfPartition:
-      slot.position = max(slot.position, message.offset)
-      slot.isAtEnd = true
-      slot.isDirty = true
-      return .free
+      state.change(index) {
+        $0.position = max($0.position, message.offset)
+        $0.isAtEnd = true
+      }
     case .failure:
+      let slot = state.slots[index]
       let error = consumer.error(of: message, reading: slot.origin)
       if error.isOffsetOutOfRange {
         // The origin dropped what was to be read next, or it ends before that.
         let start = consumer.logStart(of: slot.origin) ?? slot.position + 1
-        slot.fail(
-          start > slot.position
-            ? .retentionGap(origin: slot.origin, from: slot.position, to: start)
-            : .originChanged(origin: slot.origin, at: slot.position))
+        state.change(index) {
+          $0.fail(
+            start > slot.position
+              ? .retentionGap(origin: slot.origin, from: slot.position, to: start)
+              : .originChanged(origin: slot.origin, at: slot.position))
+        }
       } else if !error.isRetriable {
-        slot.fail(.unreadable(origin: slot.origin, reason: error.summary))
+        state.change(index) { $0.fail(.unreadable(origin: slot.origin, reason: error.summary)) }
       }
-      return .free
     }
+    return .free
   }
 
   private func forward(
-    _ message: ConsumedMessage, _ slot: inout Slot
+    _ message: ConsumedMessage, _ index: Int, _ state: inout LaneState
   ) -> ConsumedMessage.Disposition {
     let bytes = message.byteCount
     let offset = message.offset
     let digest = hasher.digest(message)
     do {
       try producer.forward(
-        message, to: slot.producerTopic, partition: slot.destination.partition)
+        message, to: state.slots[index].producerTopic,
+        partition: state.slots[index].destination.partition)
     } catch {
       if error.endsProducer {
-        end = error
+        state.end = error
       } else {
-        slot.fail(.refused(origin: slot.origin, at: offset, reason: error.reason), at: offset)
+        state.change(index) {
+          $0.fail(.refused(origin: $0.origin, at: offset, reason: error.reason), at: offset)
+        }
       }
       return .free
     }
-    slot.inFlight.append(InFlight(offset: offset, digest: digest, bytes: bytes))
-    slot.position = offset + 1
-    slot.isAtEnd = false
-    outstandingRecords += 1
-    outstandingBytes += bytes
+    state.slots[index].sent(InFlight(offset: offset, digest: digest, bytes: bytes))
+    state.outstandingRecords += 1
+    state.outstandingBytes += bytes
     throttle.spend(bytes)
     return .keep
   }
 
-  private func serve(milliseconds: Int32) throws {
-    try producer.serve(timeoutMilliseconds: milliseconds) { delivery in
+  /// Takes the reports that wait.
+  ///
+  /// Returns: how many batches of them there were.
+  private func serve(_ state: inout LaneState) throws -> Int {
+    try producer.serve(timeoutMilliseconds: 0) { delivery in
       guard let message = delivery.message else { return }
-      if let error = delivery.error, error.endsProducer { end = error }
-      outstandingRecords -= 1
-      outstandingBytes -= message.byteCount
-      let topic = message.topicIndex
-      guard var slot = slots[topic].removeValue(forKey: message.partition) else { return }
-      if slot.deliver(delivery, direction) {
-        end = .unexpectedOffset(
+      state.outstandingRecords -= 1
+      state.outstandingBytes -= message.byteCount
+      guard let index = state.slots.index(message.topicIndex, message.partition) else { return }
+      let error = delivery.isStored ? nil : producer.error(of: delivery)
+      if let error, error.endsProducer { state.end = error }
+      let isInDoubt = state.change(index) { $0.deliver(delivery.offset, error, direction) }
+      if isInDoubt {
+        let slot = state.slots[index]
+        state.end = .unexpectedOffset(
           delivery.offset, expected: slot.expected, in: slot.destination,
           cluster: direction.destination.rawValue)
       }
-      slots[topic][message.partition] = slot
     }
   }
 
-  private func throwIfEnded() throws(KafkaError) {
-    if let end { throw end }
-  }
-
-  private func checkpoint() async throws {
+  private func checkpoint(_ state: inout LaneState) async throws {
+    guard !state.dirty.isEmpty else { return }
     var checkpoints: [MirrorCheckpoint] = []
     var changes: [TopicPartition: PartitionProgress] = [:]
-    for topic in slots.indices {
-      for (partition, slot) in slots[topic] {
-        if let fault = slot.fault, !slot.isStopped {
-          logger.error("\(fault.summary)")
-          consumer.stop(slot.origin)
-          slots[topic][partition]!.isStopped = true
-          changes[slot.source] = slot.progress
-        }
-        guard slot.isDirty else { continue }
-        changes[slot.source] = slot.progress
-        checkpoints.append(slots[topic][partition]!.takeCheckpoint(direction))
+    for index in state.dirty {
+      if let fault = state.slots[index].fault, !state.slots[index].isStopped {
+        logger.error("\(fault.summary)")
+        consumer.stop(state.slots[index].origin)
+        state.slots[index].isStopped = true
       }
+      changes[state.slots[index].source] = state.slots[index].progress
+      checkpoints.append(state.slots[index].takeCheckpoint(direction))
     }
-    if !checkpoints.isEmpty { try await store.append(checkpoints) }
+    state.dirty.removeAll(keepingCapacity: true)
+    try await store.append(checkpoints)
     // Progress is told after it is durable, so that whoever waits for it may rely on the map.
-    if !changes.isEmpty { progress.update(changes) }
+    progress.update(changes)
   }
 }

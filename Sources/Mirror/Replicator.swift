@@ -54,7 +54,7 @@ package actor Replicator {
   /// Ends ``run(_:)`` after what is in flight has been stored.
   package func stop() async {
     stopping = true
-    for lane in lanes { await lane.stop() }
+    for lane in lanes { lane.stop() }
   }
 
   private func runOnce(_ sources: [TopicPartition]) async throws {
@@ -112,7 +112,7 @@ package actor Replicator {
         try await group.waitForAll()
       } catch {
         // One lane's end ends them all: the next start reconciles every partition.
-        for lane in lanes { await lane.stop() }
+        for lane in lanes { lane.stop() }
         throw error
       }
     }

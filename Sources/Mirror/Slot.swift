@@ -35,7 +35,7 @@ struct Slot {
   var records: Int64 = 0
   var bytes: Int64 = 0
   var isAtEnd = false
-  /// There is something to checkpoint.
+  /// There is something to checkpoint: see ``LaneState/change(_:_:)``.
   var isDirty = false
   private(set) var fault: MirrorFault?
   /// The first record in doubt after a fault or the producer's end: reading begins again there.
@@ -61,7 +61,13 @@ struct Slot {
   mutating func fail(_ fault: MirrorFault, at offset: Offset? = nil) {
     faultPosition = offset ?? storedPosition
     self.fault = fault
-    isDirty = true
+  }
+
+  /// A record was handed to the producer.
+  mutating func sent(_ record: InFlight) {
+    inFlight.append(record)
+    position = record.offset + 1
+    isAtEnd = false
   }
 
   var progress: PartitionProgress {
@@ -73,13 +79,15 @@ struct Slot {
     return progress
   }
 
-  /// Takes the report on the oldest record in flight.
+  /// Takes the report on the oldest record in flight: stored at `offset`, or refused.
   ///
   /// Returns: whether the answer is in doubt: the lane has to end, and the next one reconciles from the
   /// first record in doubt. (If the producer ended, the lane ends of itself.)
-  mutating func deliver(_ delivery: Producer.Delivery, _ direction: Direction) -> Bool {
+  mutating func deliver(
+    _ offset: Offset, _ error: KafkaError?, _ direction: Direction
+  ) -> Bool {
     guard let sent = inFlight.popFirst(), faultPosition == nil else { return false }
-    if let error = delivery.error {
+    if let error {
       guard !error.endsProducer else {
         faultPosition = sent.offset
         return false
@@ -87,13 +95,13 @@ struct Slot {
       fail(.refused(origin: origin, at: sent.offset, reason: error.reason), at: sent.offset)
       return false
     }
-    if delivery.offset < expected {
+    if offset < expected {
       // The destination lost its tail, or took the record for one that it has: a broker that lost its
       // producers' state may give a producer id twice.
       faultPosition = sent.offset
       return true
     }
-    guard delivery.offset == expected else {
+    guard offset == expected else {
       fail(.foreignWrite(destination: destination, at: expected), at: sent.offset)
       return false
     }
@@ -112,7 +120,6 @@ struct Slot {
     lastDigest = sent.digest
     records += 1
     bytes += Int64(sent.bytes)
-    isDirty = true
     return false
   }
 

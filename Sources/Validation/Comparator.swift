@@ -77,7 +77,6 @@ package actor Comparator {
       if verdict.records % 4096 == 0 {
         onProgress(4096)
         try Task.checkCancellation()
-        await Task.yield()
       }
       if let map {
         guard map.contains(record.offset, on: .source),

@@ -33,5 +33,6 @@ struct Ferry: ParsableCommand {
       CheckCommand.self, DryRunCommand.self, RunCommand.self, StatusCommand.self,
       ApproveCommand.self, AckCommand.self, RollbackCommand.self, FinalizeCommand.self,
       ValidateCommand.self, TranslateCommand.self, JournalCommand.self, ServeCommand.self,
+      BenchCommand.self,
     ])
 }

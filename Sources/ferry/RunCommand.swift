@@ -1,6 +1,5 @@
 import ArgumentParser
 import Cutover
-import Dispatch
 import Engine
 import Foundation
 import Journal
@@ -45,16 +44,9 @@ struct EngineSession {
     let engine = MigrationEngine(
       plan: plan, journalPath: options.journalPath(plan), logger: options.logger(.info))
     let printer = ProgressPrinter()
-    let work = Task { try await engine.run(request) { printer.show($0) } }
-    let signals = [SIGINT, SIGTERM].map { number in
-      signal(number, SIG_IGN)
-      let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-      source.setEventHandler { work.cancel() }
-      source.resume()
-      return source
+    let outcome = try await Interruption.cancels {
+      try await engine.run(request) { printer.show($0) }
     }
-    defer { for source in signals { source.cancel() } }
-    let outcome = try await work.value
     printer.finish()
     switch outcome {
     case .finalized:

@@ -21,6 +21,8 @@ SANDBOX = ROOT / "Tests" / "Sandbox"
 HOOK = ROOT / "Plans" / "quickstart" / "hooks" / "clients"
 PYTHON = sys.executable
 STAGE = "wave-1"
+# What `workload.py prepare` gives its topics.
+RETENTION = {"retention.ms": "-1"}
 
 
 def ferry_binary() -> str:
@@ -145,10 +147,6 @@ class Scenario:
         }.items():
             text = text.replace(name, value)
         self.plan.write_text(edit(text))
-
-    def retention(self) -> dict[str, str]:
-        """The retention that `prepare` gives topics on this kind of broker."""
-        return {"retention.ms": "-1"} if self.kind == "noida" else {}
 
     # Ferry.
 

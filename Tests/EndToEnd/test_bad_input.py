@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from scenario import HOOK, Scenario
+from scenario import HOOK, RETENTION, Scenario
 
 SECRET = "hunter2-do-not-print"
 
@@ -186,7 +186,7 @@ class BadInputTests(unittest.TestCase):
             # Nothing was half-done: the other topics were not created.
             self.assertNotIn(f"{prefix}orders.events", admin.list_topics())
             admin.delete_topics([name])
-            admin.create_topics([NewTopic(name, 3, 1, topic_configs=scenario.retention())])
+            admin.create_topics([NewTopic(name, 3, 1, topic_configs=RETENTION)])
             producer = KafkaProducer(bootstrap_servers=scenario.target)
             producer.send(name, b"foreign", partition=1).get(30)
             producer.close()

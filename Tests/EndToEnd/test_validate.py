@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from kafka import KafkaProducer
 from kafka.admin import KafkaAdminClient, NewTopic
-from scenario import Scenario
+from scenario import RETENTION, Scenario
 
 Record = tuple[bytes | None, bytes | None, int, list[tuple[str, bytes]]]
 
@@ -46,7 +46,7 @@ class ValidateTests(unittest.TestCase):
         topic = f"{self.scenario.prefix or 't'}.validate{ValidateTests.number}"
         for bootstrap, records in ((self.scenario.source, left), (self.scenario.target, right)):
             admin = KafkaAdminClient(bootstrap_servers=bootstrap)
-            configs = self.scenario.retention() | {k.replace("_", "."): v for k, v in config.items()}
+            configs = RETENTION | {k.replace("_", "."): v for k, v in config.items()}
             admin.create_topics([NewTopic(topic, 1, 1, topic_configs=configs)])
             admin.close()
             producer = KafkaProducer(bootstrap_servers=bootstrap, retries=5)

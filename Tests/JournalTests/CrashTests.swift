@@ -17,7 +17,9 @@ import Testing
       let place = TopicPartition("orders", 0)
       let id = try journal.registerPartition(source: place, target: place, lease: lease)
       Thread.detachNewThread {
-        Thread.sleep(forTimeInterval: 0.3 + 0.03 * Double(round))
+        let done = folder + "/done"
+        while !FileManager.default.fileExists(atPath: done) { Thread.sleep(forTimeInterval: 0.01) }
+        Thread.sleep(forTimeInterval: 0.1 + 0.03 * Double(round))
         kill(getpid(), SIGKILL)
       }
       for number in 1... as PartialRangeFrom<Int64> {
@@ -25,7 +27,8 @@ import Testing
         let segment = OffsetSegment(
           sourceStart: Offset(number * 3), targetStart: Offset(number * 2), count: 2)
         try journal.appendMap([MapCheckpoint(partition: id, segments: [segment])], lease: lease)
-        try Data("\(number)".utf8).write(to: URL(filePath: folder).appending(path: "done"))
+        try Data("\(number)".utf8).write(
+          to: URL(filePath: folder).appending(path: "done"), options: .atomic)
       }
     }
     let text = try? String(contentsOf: file.folder.appending(path: "done"), encoding: .utf8)

@@ -53,7 +53,7 @@ private actor Forwarder {
     if let failure { throw failure }
     var errors: [KafkaError] = []
     let isStored = try producer.flush(timeoutMilliseconds: 15_000) { delivery in
-      if let error = delivery.error { errors.append(error) }
+      if let error = producer.error(of: delivery) { errors.append(error) }
     }
     #expect(isStored && errors.isEmpty)
     return digests

@@ -1,0 +1,54 @@
+internal import Kafka
+internal import KafkaModel
+
+/// What a running lane knows.
+struct LaneState {
+  var slots: SlotTable
+  /// Slots with something to checkpoint.
+  var dirty: [Int] = []
+  /// Records read and not yet reported on.
+  var outstandingRecords = 0
+  var outstandingBytes = 0
+  /// Why the lane has to end, if it has: the producer ended, or what it wrote is in doubt.
+  var end: KafkaError?
+
+  init(slots: SlotTable) { self.slots = slots }
+
+  /// Changes a slot, and notes that there is something to checkpoint.
+  mutating func change<Result>(_ index: Int, _ body: (inout Slot) -> Result) -> Result {
+    if !slots[index].isDirty {
+      slots[index].isDirty = true
+      dirty.append(index)
+    }
+    return body(&slots[index])
+  }
+}
+
+/// Slots, found by the consumer's topic index and the partition.
+struct SlotTable {
+  private(set) var all: [Slot] = []
+  /// By topic and partition; -1 where the lane has nothing to do with it.
+  private var indexes: [[Int]] = []
+
+  mutating func add(_ slot: Slot, topic: Int) {
+    let partition = Int(slot.origin.partition)
+    while indexes.count <= topic { indexes.append([]) }
+    while indexes[topic].count <= partition { indexes[topic].append(-1) }
+    indexes[topic][partition] = all.count
+    all.append(slot)
+  }
+
+  func index(_ topic: Int, _ partition: Int32) -> Int? {
+    let partition = Int(partition)
+    guard indexes.indices.contains(topic), indexes[topic].indices.contains(partition) else {
+      return nil
+    }
+    let index = indexes[topic][partition]
+    return index < 0 ? nil : index
+  }
+
+  subscript(_ index: Int) -> Slot {
+    get { all[index] }
+    _modify { yield &all[index] }
+  }
+}

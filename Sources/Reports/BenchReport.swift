@@ -1,0 +1,153 @@
+internal import Foundation
+
+/// What `ferry bench` measured on one pair of clusters.
+package struct BenchReport: Codable, Sendable {
+  /// One way of copying all records once.
+  package struct Copy: Codable, Sendable {
+    package var seconds: Double
+    /// User and system time of this process while it copied.
+    package var cpuSeconds: Double
+    package var records: Int64
+    package var bytes: Int64
+
+    package init(seconds: Double, cpuSeconds: Double, records: Int64, bytes: Int64) {
+      self.seconds = seconds
+      self.cpuSeconds = cpuSeconds
+      self.records = records
+      self.bytes = bytes
+    }
+
+    package var recordsPerSecond: Double { Double(records) / seconds }
+    package var bytesPerSecond: Double { Double(bytes) / seconds }
+    package var recordsPerCPUSecond: Double { Double(records) / max(cpuSeconds, 0.001) }
+  }
+
+  /// Milliseconds.
+  package struct Latency: Codable, Sendable {
+    package let p50: Double
+    package let p99: Double
+    package let max: Double
+
+    /// - Parameter samples: in nanoseconds.
+    package init?(samples: [Int64]) {
+      guard !samples.isEmpty else { return nil }
+      let sorted = samples.sorted()
+      func at(_ share: Double) -> Double {
+        Double(sorted[min(sorted.count - 1, Int(Double(sorted.count) * share))]) / 1e6
+      }
+      p50 = at(0.5)
+      p99 = at(0.99)
+      max = Double(sorted[sorted.count - 1]) / 1e6
+    }
+  }
+
+  /// Replication of a live tail.
+  package struct Tail: Codable, Sendable {
+    package let recordsPerSecond: Int
+    package let records: Int
+    /// From writing a record to reading it from the source, without Ferry.
+    package let source: Latency
+    /// From writing a record to the source to reading it from the target.
+    package let target: Latency
+    /// Ferry's own share: the longest 99th percentile, over a second, of the time between handing a
+    /// record to the target's client and sending its request (librdkafka `int_latency`).
+    package let queuedP99: Double?
+
+    package init(
+      recordsPerSecond: Int, records: Int, source: Latency, target: Latency, queuedP99: Double?
+    ) {
+      self.recordsPerSecond = recordsPerSecond
+      self.records = records
+      self.source = source
+      self.target = target
+      self.queuedP99 = queuedP99
+    }
+  }
+
+  package let recordBytes: Int
+  package let partitions: Int32
+  package let idlePartitions: Int32
+  package let codec: String
+  package let lanes: Int
+  /// A consume-produce loop without offset map, digests or journal, one thread; a run each round.
+  package var bare: [Copy] = []
+  /// Ferry's mirror, with all of them; a run each round.
+  package var mirror: [Copy] = []
+  package var tail: Tail?
+  /// The process's largest resident memory while Ferry's mirror copied, in bytes.
+  package var peakMemory: Int64 = 0
+  /// Topics that could not be deleted again, by cluster.
+  package var left: [String] = []
+
+  package init(
+    recordBytes: Int, partitions: Int32, idlePartitions: Int32, codec: String, lanes: Int
+  ) {
+    self.recordBytes = recordBytes
+    self.partitions = partitions
+    self.idlePartitions = idlePartitions
+    self.codec = codec
+    self.lanes = lanes
+  }
+
+  /// Ferry's speed as a share of the bare loop's: the median of the rounds.
+  package var speedRatio: Double? {
+    Self.median(zip(mirror, bare).map { $0.recordsPerSecond / $1.recordsPerSecond })
+  }
+
+  /// As ``speedRatio``, of records a CPU second.
+  package var cpuRatio: Double? {
+    Self.median(zip(mirror, bare).map { $0.recordsPerCPUSecond / $1.recordsPerCPUSecond })
+  }
+
+  static func median(_ values: [Double]) -> Double? {
+    guard !values.isEmpty else { return nil }
+    let sorted = values.sorted()
+    let middle = sorted.count / 2
+    return sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+  }
+}
+
+extension BenchReport {
+  /// For people.
+  package var text: String {
+    let records = bare.first?.records ?? 0
+    let idle = idlePartitions > 0 ? " and \(idlePartitions) idle ones" : ""
+    var text =
+      "\(records) records of \(recordBytes) bytes in \(partitions) partitions\(idle), codec \(codec), "
+      + "\(lanes) lane\(lanes == 1 ? "" : "s"), \(bare.count) rounds\n\n"
+    text += Table.markdown(
+      ["", "records/s", "MB/s", "records/CPU-s"],
+      [row("bare loop", bare), row("ferry", mirror)])
+    func percent(_ value: Double?) -> String {
+      value.map { String(format: "%.2f", $0) } ?? "-"
+    }
+    text += "\nratio: \(percent(speedRatio)) of the bare loop's speed, "
+    text += "\(percent(cpuRatio)) of its records per CPU second (medians)\n"
+    text += "peak memory: \(peakMemory >> 20) MiB\n"
+    if let tail {
+      func show(_ latency: Latency) -> String {
+        String(
+          format: "p50 %.1f ms, p99 %.1f ms, max %.1f ms", latency.p50, latency.p99, latency.max)
+      }
+      text += "\ntail of \(tail.recordsPerSecond) records/s, \(tail.records) records:\n"
+      text += "  written to readable on the source: \(show(tail.source))\n"
+      text += "  written to readable on the target: \(show(tail.target))\n"
+      if let queued = tail.queuedP99 {
+        text += String(format: "  waiting inside Ferry's producer: p99 %.1f ms\n", queued)
+      }
+    }
+    text +=
+      left.isEmpty
+      ? "\nIts topics were deleted again.\n" : "\nLeft behind: \(left.joined(separator: ", "))\n"
+    return text
+  }
+
+  private func row(_ name: String, _ copies: [Copy]) -> [String] {
+    func median(_ value: (Copy) -> Double) -> Double { Self.median(copies.map(value)) ?? 0 }
+    return [
+      name, String(format: "%.0f", median(\.recordsPerSecond)),
+      String(format: "%.1f", median(\.bytesPerSecond) / 1e6),
+      String(format: "%.0f", median(\.recordsPerCPUSecond)),
+    ]
+  }
+}
