@@ -49,6 +49,7 @@ class Scenario:
         self.plan = self.directory / "plan.yaml"
         self.log = self.directory / "ferry.log"
         self.children: list[subprocess.Popen[Any]] = []
+        self.engine: subprocess.Popen[Any] | None = None
 
     # Set-up and end.
 
@@ -168,13 +169,15 @@ class Scenario:
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[Any]:
         """Starts `ferry run` in the background, its words in the log."""
-        return self.spawn(
-            [ferry_binary(), "run", str(self.plan), *arguments],
-            stdout=self.log.open("a"),
-            stderr=subprocess.STDOUT,
-            env=os.environ | environment,
-            cwd=self.directory,
-        )
+        with self.log.open("a") as log:
+            self.engine = self.spawn(
+                [ferry_binary(), "run", str(self.plan), *arguments],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=os.environ | environment,
+                cwd=self.directory,
+            )
+        return self.engine
 
     def stage(self) -> dict[str, Any]:
         """The stage's status; empty before the journal is there."""
@@ -191,12 +194,21 @@ class Scenario:
         *,
         approve: bool = True,
     ) -> dict[str, Any]:
-        """Looks at the status until `condition` holds, approving where Ferry waits for it."""
+        """Looks at the status until `condition` holds, approving where Ferry waits for it.
+
+        Fails at once where the `ferry run` that was started last has ended with an error: nothing
+        will change the status any more. A condition that counts on such an end holds before that.
+        """
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
+            code = self.engine.poll() if self.engine else None
             stage = self.stage()
             if stage and condition(stage):
                 return stage
+            if code:
+                raise AssertionError(
+                    f"{what}: `ferry run` ended with {code} before; last {stage}\n{self.tail()}"
+                )
             if approve and "pprov" in (stage.get("waitingFor") or ""):
                 self.ferry("approve", "--by", "tester")
             time.sleep(0.15)
