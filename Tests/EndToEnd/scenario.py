@@ -31,6 +31,12 @@ def ferry_binary() -> str:
     return path
 
 
+def broker_kind() -> str:
+    """Which kind of broker the environment asks for: see `sandbox.py`."""
+    command = [PYTHON, str(SANDBOX / "sandbox.py"), "kind"]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+
+
 def die_with_parent() -> None:
     """In a child: end when the test does, however it ends (Linux prctl PR_SET_PDEATHSIG)."""
     import ctypes
@@ -39,11 +45,15 @@ def die_with_parent() -> None:
 
 
 class Scenario:
-    """Two brokers, live clients, one plan. Use as a context manager."""
+    """Two brokers, live clients, one plan. Use as a context manager.
 
-    def __init__(self, *, records: int = 3000, rate: int = 150) -> None:
+    `sasl`: USER:PASSWORD for which the brokers also listen, at `logins`; Apache Kafka only.
+    """
+
+    def __init__(self, *, records: int = 3000, rate: int = 150, sasl: str | None = None) -> None:
         self.records = records
         self.rate = rate
+        self.sasl = sasl
         self.directory = Path(tempfile.mkdtemp(prefix="ferry-e2e."))
         self.clients_directory = self.directory / "clients"
         self.plan = self.directory / "plan.yaml"
@@ -57,7 +67,8 @@ class Scenario:
         try:
             self.sandbox = self.spawn(
                 [PYTHON, str(SANDBOX / "sandbox.py"), "serve", "--brokers", "source,target"]
-                + ["--dir", str(self.directory / "brokers")],
+                + ["--dir", str(self.directory / "brokers")]
+                + (["--sasl", self.sasl] if self.sasl else []),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
@@ -66,6 +77,7 @@ class Scenario:
             self.kind = ready["kind"]
             self.source = ready["brokers"]["source"]["bootstrap"]
             self.target = ready["brokers"]["target"]["bootstrap"]
+            self.logins = {name: each.get("sasl") for name, each in ready["brokers"].items()}
             self.prefix = f"t{os.getpid()}x{time.time_ns() % 10**9}" if self.kind == "user" else ""
             self.workload(
                 "prepare", "--source", self.source, "--records", str(self.records),
