@@ -33,6 +33,12 @@ def ferry_binary() -> str:
     return path
 
 
+def broker_kind() -> str:
+    """Which kind of broker the environment asks for: see `sandbox.py`."""
+    command = [PYTHON, str(SANDBOX / "sandbox.py"), "kind"]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+
+
 def die_with_parent() -> None:
     """In a child: end when the test does, however it ends (Linux prctl PR_SET_PDEATHSIG)."""
     import ctypes
@@ -41,16 +47,21 @@ def die_with_parent() -> None:
 
 
 class Scenario:
-    """Two brokers, live clients, one plan. Use as a context manager."""
+    """Two brokers, live clients, one plan. Use as a context manager.
 
-    def __init__(self, *, records: int = 3000, rate: int = 150) -> None:
+    `sasl`: USER:PASSWORD for which the brokers also listen, at `logins`; Apache Kafka only.
+    """
+
+    def __init__(self, *, records: int = 3000, rate: int = 150, sasl: str | None = None) -> None:
         self.records = records
         self.rate = rate
+        self.sasl = sasl
         self.directory = Path(tempfile.mkdtemp(prefix="ferry-e2e."))
         self.clients_directory = self.directory / "clients"
         self.plan = self.directory / "plan.yaml"
         self.log = self.directory / "ferry.log"
         self.children: list[subprocess.Popen[Any]] = []
+        self.engine: subprocess.Popen[Any] | None = None
 
     # Set-up and end.
 
@@ -58,7 +69,8 @@ class Scenario:
         try:
             self.sandbox = self.spawn(
                 [PYTHON, str(SANDBOX / "sandbox.py"), "serve", "--brokers", "source,target"]
-                + ["--dir", str(self.directory / "brokers")],
+                + ["--dir", str(self.directory / "brokers")]
+                + (["--sasl", self.sasl] if self.sasl else []),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
@@ -67,6 +79,7 @@ class Scenario:
             self.kind = ready["kind"]
             self.source = ready["brokers"]["source"]["bootstrap"]
             self.target = ready["brokers"]["target"]["bootstrap"]
+            self.logins = {name: each.get("sasl") for name, each in ready["brokers"].items()}
             self.prefix = f"t{os.getpid()}x{time.time_ns() % 10**9}" if self.kind == "user" else ""
             self.workload(
                 "prepare", "--source", self.source, "--records", str(self.records),
@@ -166,13 +179,15 @@ class Scenario:
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[Any]:
         """Starts `ferry run` in the background, its words in the log."""
-        return self.spawn(
-            [ferry_binary(), "run", str(self.plan), *arguments],
-            stdout=self.log.open("a"),
-            stderr=subprocess.STDOUT,
-            env=os.environ | environment,
-            cwd=self.directory,
-        )
+        with self.log.open("a") as log:
+            self.engine = self.spawn(
+                [ferry_binary(), "run", str(self.plan), *arguments],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=os.environ | environment,
+                cwd=self.directory,
+            )
+        return self.engine
 
     def stage(self) -> dict[str, Any]:
         """The stage's status; empty before the journal is there."""
@@ -189,12 +204,21 @@ class Scenario:
         *,
         approve: bool = True,
     ) -> dict[str, Any]:
-        """Looks at the status until `condition` holds, approving where Ferry waits for it."""
+        """Looks at the status until `condition` holds, approving where Ferry waits for it.
+
+        Fails at once where the `ferry run` that was started last has ended with an error: nothing
+        will change the status any more. A condition that counts on such an end holds before that.
+        """
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
+            code = self.engine.poll() if self.engine else None
             stage = self.stage()
             if stage and condition(stage):
                 return stage
+            if code:
+                raise AssertionError(
+                    f"{what}: `ferry run` ended with {code} before; last {stage}\n{self.tail()}"
+                )
             if approve and "pprov" in (stage.get("waitingFor") or ""):
                 self.ferry("approve", "--by", "tester")
             time.sleep(0.15)

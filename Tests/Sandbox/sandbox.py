@@ -22,6 +22,9 @@ they answer. It then reads commands, one line of JSON each, and answers each wit
     {"do": "status"}                                                 the ready line again
     {"do": "quit"}
 
+With ``--sasl USER:PASSWORD`` brokers of Apache Kafka also listen for clients that log in with
+SASL/PLAIN. The ready line has that address as "sasl"; no fault strikes it, as it has no proxy.
+
 The end of its input, or of its parent, stops everything: no broker outlives the sandbox.
 """
 
@@ -34,6 +37,7 @@ import ctypes
 import glob
 import json
 import os
+import re
 import signal
 import socket
 import struct
@@ -287,16 +291,21 @@ class ApacheKafka(Broker):
 
     kind = "kafka"
 
-    def __init__(self, name: str, directory: Path, acl: bool = False) -> None:
+    def __init__(
+        self, name: str, directory: Path, acl: bool = False, sasl: str | None = None
+    ) -> None:
         super().__init__(name, directory)
         self.home = Path(os.environ["KAFKA_HOME"])
         self.controller_port = 0
+        self.sasl_port = 0
         self.acl = acl
+        self.sasl = sasl
         self.formatted = False
 
     def choose_ports(self) -> None:
         super().choose_ports()
         self.controller_port = free_port()
+        self.sasl_port = free_port()
         self.formatted = False
 
     def prepare(self) -> None:
@@ -346,7 +355,30 @@ class ApacheKafka(Broker):
             )
             settings["allow.everyone.if.no.acl.found"] = "true"
             settings["super.users"] = "User:ANONYMOUS"
+        if self.sasl:
+            settings |= self.sasl_settings(settings, *self.sasl.split(":", 1))
         return settings
+
+    def sasl_settings(
+        self, settings: dict[str, Any], user: str, password: str
+    ) -> dict[str, Any]:
+        """One more listener, with a JAAS configuration that knows one user."""
+        name = "SASL_PLAINTEXT"
+        address = f",{name}://127.0.0.1:{self.sasl_port}"
+        module = "org.apache.kafka.common.security.plain.PlainLoginModule"
+        return {
+            "listeners": settings["listeners"] + address,
+            "advertised.listeners": settings["advertised.listeners"] + address,
+            "listener.security.protocol.map": settings["listener.security.protocol.map"]
+            + f",{name}:{name}",
+            "sasl.enabled.mechanisms": "PLAIN",
+            f"listener.name.{name.lower()}.plain.sasl.jaas.config": f"{module} required"
+            f' user_{user}="{password}";',
+        }
+
+    def describe(self) -> dict[str, Any]:
+        sasl = {"sasl": f"127.0.0.1:{self.sasl_port}"} if self.sasl else {}
+        return super().describe() | sasl
 
     def command(self) -> list[str]:
         return [str(self.home / "bin" / "kafka-server-start.sh"), str(self.properties())]
@@ -412,12 +444,14 @@ def noida_binary() -> str:
     raise SandboxError("noida-db is not installed; run Tests/Sandbox/setup")
 
 
-def make_broker(kind: str, name: str, directory: Path, acl: bool) -> Broker:
+def make_broker(kind: str, name: str, directory: Path, acl: bool, sasl: str | None) -> Broker:
+    if sasl and kind != "kafka":
+        raise SandboxError(f"--sasl needs Apache Kafka, not {kind}: see KAFKA_HOME")
     match kind:
         case "noida":
             return Noida(name, directory)
         case "kafka":
-            return ApacheKafka(name, directory, acl)
+            return ApacheKafka(name, directory, acl, sasl)
         case "user":
             return UserBroker(name, directory)
     raise SandboxError(f"no kind of broker is called {kind!r}; there are noida, kafka and user")
@@ -426,10 +460,17 @@ def make_broker(kind: str, name: str, directory: Path, acl: bool) -> Broker:
 class Sandbox:
     """Some brokers of one kind, by name."""
 
-    def __init__(self, names: list[str], directory: Path, kind: str, acl: bool = False) -> None:
+    def __init__(
+        self,
+        names: list[str],
+        directory: Path,
+        kind: str,
+        acl: bool = False,
+        sasl: str | None = None,
+    ) -> None:
         self.kind = kind
         self.brokers: dict[str, Broker] = {
-            name: make_broker(kind, name, directory / name, acl) for name in names
+            name: make_broker(kind, name, directory / name, acl, sasl) for name in names
         }
 
     async def start(self) -> None:
@@ -488,6 +529,13 @@ async def answer(sandbox: Sandbox, line: bytes) -> dict[str, Any]:
         return {"ok": False, "error": str(error)}
 
 
+def credentials(text: str) -> str:
+    """`USER:PASSWORD`, of characters that need no quoting in a JAAS configuration."""
+    if not re.fullmatch(r"[\w.-]+:[\w.-]+", text):
+        raise argparse.ArgumentTypeError("give USER:PASSWORD, of letters, digits, `_`, `.` and `-`")
+    return text
+
+
 def say(event: dict[str, Any]) -> None:
     print(json.dumps(event), flush=True)
 
@@ -502,9 +550,8 @@ async def standard_input() -> asyncio.StreamReader:
 async def serve(arguments: argparse.Namespace) -> None:
     """Starts brokers and obeys the commands on standard input until it ends."""
     names = [name for name in arguments.brokers.split(",") if name]
-    sandbox = Sandbox(
-        names, arguments.dir.resolve(), arguments.kind or broker_kind(), arguments.acl
-    )
+    kind = arguments.kind or broker_kind()
+    sandbox = Sandbox(names, arguments.dir.resolve(), kind, arguments.acl, arguments.sasl)
     serving = asyncio.current_task()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -537,6 +584,10 @@ def main() -> int:
         "--kind", choices=["noida", "kafka", "user"], help="default: by environment"
     )
     serving.add_argument("--acl", action="store_true", help="Apache Kafka: with an authorizer")
+    serving.add_argument(
+        "--sasl", type=credentials, metavar="USER:PASSWORD",
+        help="Apache Kafka: a second listener, with SASL/PLAIN",
+    )  # fmt: skip
     actions.add_parser("kind", help="print which kind of broker the environment asks for")
     arguments = parser.parse_args()
     try:
