@@ -50,16 +50,15 @@ struct Desk: Sendable {
         // `FERRY_STEP_ID` is as good as the id that `ferry status` shows.
         var hook = (try? JSON.value([String: String].self, command.arguments))?["hook"] ?? ""
         if hook.hasPrefix("\(plan.name)/") { hook = String(hook.dropFirst(plan.name.count + 1)) }
-        let suffix = "`ferry ack \(hook)`"
-        let isAwaited = runners.contains { runner in
-          board.live(runner.context.stage.name).waiting?.hasSuffix(suffix) ?? false
+        let stage = runners.map(\.context.stage.name).first {
+          board.live($0).tasks[hook] != nil
         }
-        guard isAwaited else {
+        guard let stage else {
           try ledger.refuse(command, "no manual hook \(hook) waits now")
           continue
         }
         try ledger.record(
-          .acknowledgement, stage: command.stage,
+          .acknowledgement, stage: stage,
           Acknowledgement(hook: hook, by: command.user),
           answer: (
             command: command.id, outcome: CommandOutcome(accepted: true, message: "acknowledged")
@@ -134,7 +133,7 @@ extension MigrationStatus {
       let machine = machines(stage.name)
       let live = live(stage.name)
       return Stage(
-        stage: stage.name, state: machine.phase, step: machine.step, waitingFor: live.waiting,
+        stage: stage.name, state: machine.phase, step: machine.step, waitingFor: live.waitingFor,
         records: live.records, bytes: live.bytes, lag: live.lag, recordsPerSecond: live.rate,
         failure: machine.failure.map { "\($0.step.rawValue): \($0.reason)" },
         rollbackReason: machine.rollbackReason, faults: live.faults, attempt: machine.attempt,

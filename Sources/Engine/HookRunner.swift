@@ -35,8 +35,8 @@ struct HookRunner: Sendable {
   let clusters: Clusters
   /// Whether somebody acknowledged a manual hook.
   let isAcknowledged: @Sendable (String) -> Bool
-  /// Told when a person is waited for.
-  let onWaiting: @Sendable (String?) -> Void
+  /// Told a manual hook's id and what a person is asked to do; `nil` once that is done.
+  let onWaiting: @Sendable (String, String?) -> Void
 
   /// Runs a hook to its end.
   ///
@@ -48,12 +48,15 @@ struct HookRunner: Sendable {
     case .http(let method, let url, let body, let expect):
       return try await request(method, url, body, expect, hook, call)
     case .manual(let text):
-      onWaiting("a person: \(text), then `ferry ack \(call.stepID)`")
-      defer { onWaiting(nil) }
+      onWaiting(call.stepID, text)
+      defer { onWaiting(call.stepID, nil) }
       while !isAcknowledged(call.stepID) { try await Task.sleep(for: .milliseconds(100)) }
       return ""
     }
   }
+
+  /// How much of what a hook prints or answers is kept, in bytes.
+  private static let keptOutput = 2000
 
   private func environment(_ call: HookCall) -> [String: String] {
     var values = [
@@ -133,16 +136,29 @@ struct HookRunner: Sendable {
       request.headers.add(name: name.replacing("_", with: "-"), value: value)
     }
     if let body { request.body = .bytes(ByteBuffer(string: body)) }
+    let sent = request
     do {
-      let response = try await HTTPClient.shared.execute(
-        request, timeout: .milliseconds(Int64(hook.timeout / .milliseconds(1))))
-      let text = redact(String(buffer: try await response.body.collect(upTo: 1 << 20)))
-      guard Int(response.status.code) == expect else {
-        throw EngineError.hookFailed(
-          hook: hook.summary, reason: "it answered \(response.status.code)",
-          output: String(text.prefix(2000)))
+      // The client's own timeout ends with the answer's head; the rest may take for ever.
+      let answer = try await withTimeout(hook.timeout) {
+        let response = try await HTTPClient.shared.execute(
+          sent, timeout: .milliseconds(Int64(hook.timeout / .milliseconds(1))))
+        var head = ByteBuffer()
+        for try await part in response.body where head.readableBytes < Self.keptOutput {
+          head.writeImmutableBuffer(part)
+        }
+        return (response.status.code, head)
       }
-      return String(text.prefix(2000))
+      guard let (code, body) = answer else {
+        try Task.checkCancellation()
+        throw EngineError.hookFailed(
+          hook: hook.summary, reason: "it ran longer than \(hook.timeout)", output: "")
+      }
+      let text = String(redact(String(buffer: body)).prefix(Self.keptOutput))
+      guard Int(code) == expect else {
+        throw EngineError.hookFailed(
+          hook: hook.summary, reason: "it answered \(code)", output: text)
+      }
+      return text
     } catch let error as EngineError {
       throw error
     } catch {
@@ -153,7 +169,7 @@ struct HookRunner: Sendable {
 
   private static func head(of path: String) -> String {
     guard let data = FileManager.default.contents(atPath: path) else { return "" }
-    return String(decoding: data.prefix(2000), as: UTF8.self).trimmingCharacters(
+    return String(decoding: data.prefix(keptOutput), as: UTF8.self).trimmingCharacters(
       in: .whitespacesAndNewlines)
   }
 

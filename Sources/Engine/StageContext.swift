@@ -67,7 +67,7 @@ final class StageContext: Sendable {
     let stage = stage.name
     return HookRunner(
       plan: plan, clusters: clusters, isAcknowledged: { ledger.isAcknowledged($0) },
-      onWaiting: { board.setWaiting(stage, $0) })
+      onWaiting: { board.setTask(stage, hook: $0, $1) })
   }
 
   /// Runs a hook and journals what it printed. A missing hook is somebody else's work.

@@ -40,18 +40,31 @@ package struct MigrationStatus: Codable, Sendable {
 final class StatusBoard: Sendable {
   struct Live {
     var waiting: String?
+    /// What people were asked to do, by the hook's id.
+    var tasks: [String: String] = [:]
     var lag: Int64?
     var records: Int64 = 0
     var bytes: Int64 = 0
     var rate: Double?
     var faults: [String] = []
     var sampled: (records: Int64, at: ContinuousClock.Instant)?
+
+    var waitingFor: String? {
+      guard !tasks.isEmpty else { return waiting }
+      let asked = tasks.sorted { $0.key < $1.key }.map { "\($0.value), then `ferry ack \($0.key)`" }
+      return "a person: " + asked.joined(separator: "; and ")
+    }
   }
 
   private let live = Mutex<[String: Live]>([:])
 
   func setWaiting(_ stage: String, _ text: String?) {
     live.withLock { $0[stage, default: Live()].waiting = text }
+  }
+
+  /// A manual hook waits for a person, or no longer does (`nil`).
+  func setTask(_ stage: String, hook: String, _ text: String?) {
+    live.withLock { $0[stage, default: Live()].tasks[hook] = text }
   }
 
   func setMirror(_ stage: String, records: Int64, bytes: Int64, faults: [String]) {

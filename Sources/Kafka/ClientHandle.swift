@@ -12,6 +12,8 @@ internal import Logging
   private let logger: Logger
   private let onStatistics: (@Sendable (String) -> Void)?
   private var destroyed = false
+  /// The broker's words when it last refused the credentials.
+  private var refusal: (reason: String, time: ContinuousClock.Instant)?
 
   /// Throws: ``KafkaError`` - a property that librdkafka does not know or a value that it refuses.
   init(
@@ -71,10 +73,17 @@ internal import Logging
 
   deinit { destroy() }
 
+  /// An error of an operation. Where the brokers refused the credentials, a call only says that it
+  /// could not reach them, and the cause arrives as an event: it is put in its place here.
   func error(
     _ code: rd_kafka_resp_err_t, _ operation: String, reason: String? = nil
   ) -> KafkaError {
-    KafkaError(code, operation: operation, cluster: cluster, reason: reason)
+    let error = KafkaError(code, operation: operation, cluster: cluster, reason: reason)
+    guard error.isConnectivity else { return error }
+    while (try? unsafe serveEvent(timeoutMilliseconds: 0)) == true {}
+    guard let refusal, ContinuousClock.now - refusal.time < .seconds(60) else { return error }
+    return KafkaError(
+      RD_KAFKA_RESP_ERR__AUTHENTICATION, operation: operation, cluster: cluster, reason: refusal.reason)
   }
 
   /// Takes one event from the main queue. Logs and errors are handed to the logger; delivery reports
@@ -123,6 +132,7 @@ internal import Logging
         code, operation: "keep the client running", cluster: cluster, reason: reason,
         isFatal: true)
     }
+    if code == RD_KAFKA_RESP_ERR__AUTHENTICATION { refusal = (reason, .now) }
     logger.notice("librdkafka: \(reason)")
   }
 }

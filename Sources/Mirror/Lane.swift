@@ -104,6 +104,8 @@ package actor Lane {
         received = try consumer.consume(max: 4096, timeoutMilliseconds: 0) {
           receive($0, &state)
         }
+        throttle.spend(state.unspent)
+        state.unspent = 0
       }
       let served = try serve(&state)
       if let end = state.end { throw end }
@@ -178,7 +180,7 @@ package actor Lane {
     state.slots[index].sent(InFlight(offset: offset, digest: digest, bytes: bytes))
     state.outstandingRecords += 1
     state.outstandingBytes += bytes
-    throttle.spend(bytes)
+    state.unspent += bytes
     return .keep
   }
 

@@ -9,6 +9,8 @@ struct LaneState {
   /// Records read and not yet reported on.
   var outstandingRecords = 0
   var outstandingBytes = 0
+  /// Bytes read and not yet told to the throttle.
+  var unspent = 0
   /// Why the lane has to end, if it has: the producer ended, or what it wrote is in doubt.
   var end: KafkaError?
 

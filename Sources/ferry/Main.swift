@@ -25,8 +25,9 @@ struct Ferry: ParsableCommand {
     discussion: """
       A migration is declared in a plan (YAML) and journalled in one SQLite file beside it.
 
-      Exit codes: 0 done, 1 a check or step failed, 2 the plan or the arguments are wrong, 3 waiting \
-      for a person, 4 rolled back, 5 the clusters or the plan are not what was reviewed, 70 a bug.
+      Exit codes: 0 done, 1 a check or step failed, 2 the plan or the arguments are wrong, 3 \
+      `ferry rollback` was answered with no, 4 rolled back, 5 the clusters or the plan are not what \
+      was reviewed, 70 a bug, 130 interrupted.
       """,
     version: "0.1.0",
     subcommands: [

@@ -3,6 +3,7 @@ and services and people that do not do as they are asked."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -121,8 +122,9 @@ class Service(ThreadingHTTPServer):
                 return
             case "drips":
                 handler.reply(200, "wait", length=1 << 16)
-                while not self.ended.wait(0.5):
-                    handler.wfile.write(b".")
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                    while not self.ended.wait(0.5):
+                        handler.wfile.write(b".")
                 return
             case "lies":
                 status = 500
@@ -270,7 +272,7 @@ class HTTPTests(HookTests):
                 "busy with fence, password [redacted]",
             )
             started = time.monotonic()
-            attempt({"fence": "hangs"}, f"fence failed: {fence} failed: ", "deadlineExceeded")
+            attempt({"fence": "hangs"}, f"fence failed: {fence} failed: ", "it ran longer than")
             # Validation and the approval come before the fence, the way back behind it.
             self.assertLess(time.monotonic() - started, 3 + 30)
 
@@ -314,9 +316,7 @@ class HTTPTests(HookTests):
                 self.assertTrue(self.journalled(scenario))
                 scenario.assert_nothing_wrong()
 
-    @unittest.expectedFailure
     def test_an_answer_that_never_ends_is_bounded_by_the_timeout(self) -> None:
-        # Ferry's timeout ends with the answer's head: it reads on for as long as there is text.
         with Scenario(records=300) as scenario, Service(scenario.directory) as service:
             scenario.write_plan(with_service(service.port, {"fence": "3s"}))
             service.moods = {"fence": "drips"}
@@ -418,18 +418,20 @@ class ManualTests(HookTests):
             self.assertNotIn(f"{STAGE}/3/fence/source", ids)
             scenario.assert_nothing_wrong()
 
-    @unittest.expectedFailure
     def test_several_people_are_waited_for_at_once(self) -> None:
-        # Ferry remembers one person a stage: the last one asked, nobody once that one has answered.
         with Scenario(records=300) as scenario:
             scenario.write_plan(with_manual("pause"))
             process = scenario.start()
             asked: list[str] = []
             for _ in range(2):
                 stage = scenario.wait(
-                    lambda s: "ferry ack" in (s.get("waitingFor") or ""), f"more than {asked}", 40
+                    lambda s: "ferry ack" in (s.get("waitingFor") or "")
+                    and not any(hook in s["waitingFor"] for hook in asked),
+                    f"more than {asked}",
+                    40,
                 )
                 hook = re.findall("`ferry ack ([^`]+)`", stage["waitingFor"])[-1]
+                self.assertNotIn(hook, asked)
                 group = hook.split("/")[-1]
                 scenario.workload(
                     "control", "--role", "consumers", "--group", group, "--run", "false"
