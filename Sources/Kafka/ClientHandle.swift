@@ -83,7 +83,8 @@ internal import Logging
     while (try? unsafe serveEvent(timeoutMilliseconds: 0)) == true {}
     guard let refusal, ContinuousClock.now - refusal.time < .seconds(60) else { return error }
     return KafkaError(
-      RD_KAFKA_RESP_ERR__AUTHENTICATION, operation: operation, cluster: cluster, reason: refusal.reason)
+      RD_KAFKA_RESP_ERR__AUTHENTICATION, operation: operation, cluster: cluster,
+      reason: refusal.reason)
   }
 
   /// Takes one event from the main queue. Logs and errors are handed to the logger; delivery reports
