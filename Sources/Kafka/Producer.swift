@@ -36,7 +36,7 @@ package import KafkaModel
       "message.timeout.ms": "0",
       "queue.buffering.max.messages": "200000",
       "queue.buffering.max.kbytes": "2097151",
-      "linger.ms": "5",
+      "linger.ms": "1",
     ]
     own.merge(properties) { _, given in given }
     handle = try ClientHandle(RD_KAFKA_PRODUCER, connection, properties: own)

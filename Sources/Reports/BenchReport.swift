@@ -49,18 +49,18 @@ package struct BenchReport: Codable, Sendable {
     package let source: Latency
     /// From writing a record to the source to reading it from the target.
     package let target: Latency
-    /// Ferry's own share: the longest 99th percentile, over a second, of the time between handing a
-    /// record to the target's client and sending its request (librdkafka `int_latency`).
-    package let queuedP99: Double?
+    /// The longest 99th percentile, over a second, of the time that a request to the target waited to
+    /// be sent (librdkafka `outbuf_latency`), in milliseconds. Batching comes before it: `linger.ms`.
+    package let sendP99: Double?
 
     package init(
-      recordsPerSecond: Int, records: Int, source: Latency, target: Latency, queuedP99: Double?
+      recordsPerSecond: Int, records: Int, source: Latency, target: Latency, sendP99: Double?
     ) {
       self.recordsPerSecond = recordsPerSecond
       self.records = records
       self.source = source
       self.target = target
-      self.queuedP99 = queuedP99
+      self.sendP99 = sendP99
     }
   }
 
@@ -132,8 +132,8 @@ extension BenchReport {
       text += "\ntail of \(tail.recordsPerSecond) records/s, \(tail.records) records:\n"
       text += "  written to readable on the source: \(show(tail.source))\n"
       text += "  written to readable on the target: \(show(tail.target))\n"
-      if let queued = tail.queuedP99 {
-        text += String(format: "  waiting inside Ferry's producer: p99 %.1f ms\n", queued)
+      if let send = tail.sendP99 {
+        text += String(format: "  requests to the target waited to be sent: p99 %.1f ms\n", send)
       }
     }
     text +=

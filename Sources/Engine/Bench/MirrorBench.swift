@@ -139,14 +139,14 @@ package struct MirrorBench: Sendable {
   private func tail(
     _ topic: String, _ laneCount: Int, _ writer: BenchWriter, _ made: MadeTopics
   ) async throws -> BenchReport.Tail? {
-    let queued = QueueLatency()
-    let mirror = try await mirror(to: topic, laneCount, made, statistics: queued)
+    let sending = SendLatency()
+    let mirror = try await mirror(to: topic, laneCount, made, statistics: sending)
     // The tail begins when all before it has been copied.
     while mirror.stored < options.records { try await mirror.check() }
     let sourceEnds = try await sourceAdmin.offsets(.end, of: partitions)
     let copies = partitions.map { TopicPartition(topic, $0.partition) }
     let targetEnds = try await targetAdmin.offsets(.end, of: copies)
-    queued.reset()
+    sending.reset()
     let count = options.tailRate * options.tailSeconds
     async let sourceAges = LatencyProbe().ages(sourceEnds, on: source, count: count)
     async let targetAges = LatencyProbe().ages(targetEnds, on: target, count: count)
@@ -159,7 +159,7 @@ package struct MirrorBench: Sendable {
     else { return nil }
     return BenchReport.Tail(
       recordsPerSecond: options.tailRate, records: written, source: source, target: target,
-      queuedP99: queued.longestP99)
+      sendP99: sending.longestP99)
   }
 
   private var partitions: [TopicPartition] {
@@ -202,7 +202,7 @@ package struct MirrorBench: Sendable {
   }
 
   private func mirror(
-    to topic: String, _ laneCount: Int, _ made: MadeTopics, statistics: QueueLatency? = nil
+    to topic: String, _ laneCount: Int, _ made: MadeTopics, statistics: SendLatency? = nil
   ) async throws -> RunningMirror {
     try await create(topic, .target, options.partitions, made)
     var pairs = partitions.map { ($0, TopicPartition(topic, $0.partition)) }
@@ -283,8 +283,9 @@ package struct MirrorBench: Sendable {
   }
 }
 
-/// The longest p99 of a producer's `int_latency` window (librdkafka STATISTICS.md), in milliseconds.
-private final class QueueLatency: Sendable {
+/// The longest p99 of a producer's `outbuf_latency` window (librdkafka STATISTICS.md), in milliseconds.
+/// `int_latency`, which would tell of batching too, overflows in librdkafka 2.0.2.
+private final class SendLatency: Sendable {
   private let longest = Mutex<Double?>(nil)
 
   var longestP99: Double? { longest.withLock { $0 } }
@@ -297,7 +298,7 @@ private final class QueueLatency: Sendable {
       root["type"] as? String == "producer", let brokers = root["brokers"] as? [String: Any]
     else { return }
     for broker in brokers.values {
-      guard let window = (broker as? [String: Any])?["int_latency"] as? [String: Any],
+      guard let window = (broker as? [String: Any])?["outbuf_latency"] as? [String: Any],
         let count = window["cnt"] as? Int, count > 0, let p99 = window["p99"] as? Int
       else { continue }
       longest.withLock { $0 = max($0 ?? 0, Double(p99) / 1000) }
