@@ -108,6 +108,7 @@ struct SeedRun {
   private var starts = 0
   /// The latest mirror's requests may still be under way.
   private var wasTorn = false
+  private var isForgetful = false
 
   struct Wrong: Error, CustomStringConvertible {
     let description: String
@@ -158,8 +159,8 @@ struct SeedRun {
         _ = await mirror.task.result
       }
       await deleteTopics()
-      throw Wrong(
-        description: "\(error)\n\(scenario)\n\(log.all.suffix(40).joined(separator: "\n"))")
+      let lines = log.all.filter { !$0.contains("Configuration property") }.suffix(40)
+      throw Wrong(description: "\(error)\n\(scenario)\n\(lines.joined(separator: "\n"))")
     }
     await deleteTopics()
     var report = Report()
@@ -167,9 +168,11 @@ struct SeedRun {
     report.starts = starts
     report.foreign = logs.count { $0.foreign != nil }
     report.adoptions = log.all.count { $0.contains("stood on the") }
-    report.restarts = log.all.count { $0.contains("mirror starts over") }
+    report.restarts = restarts
     return report
   }
+
+  private var restarts: Int { log.all.count { $0.contains("mirror starts over") } }
 
   private func deleteTopics() async {
     try? await clients.deleteTopic(sources[0].topic, on: .source)
@@ -238,6 +241,7 @@ struct SeedRun {
     case .wait(let milliseconds):
       try await Task.sleep(for: .milliseconds(milliseconds))
     case .forget:
+      isForgetful = true
       await store.setForgetful(true)
     case .start:
       start()
@@ -283,7 +287,7 @@ struct SeedRun {
         direction: direction, origin: connections[direction.origin]!,
         destination: connections[direction.destination]!, store: store, throttle: throttle,
         laneCount: scenario.lanes, limits: limits, stillness: SeedTests.stillness,
-        logger: log.logger),
+        logger: connections[.source]!.logger),
       sources)
     wasTorn = false
     starts += 1
@@ -299,7 +303,10 @@ struct SeedRun {
     case .cancel:
       ended.task.cancel()
       _ = await ended.task.result
-    case .tear:
+    case .tear, .tearWhileSlow:
+      let isSlow = ending == .tearWhileSlow && Sandbox.canDisturb
+      let role = direction.destination
+      if isSlow { try await clients.sandbox.disturb(role, "delay", ["ms": 40]) }
       await store.setFailing(true)
       // One that has nothing to note does not meet the refusal.
       let deadline = ContinuousClock.now + .milliseconds(400)
@@ -307,10 +314,28 @@ struct SeedRun {
       ended.task.cancel()
       _ = await ended.task.result
       await store.setFailing(false)
+      if isSlow { try await clients.sandbox.disturb(role, "delay", ["ms": 0]) }
       wasTorn = true
     }
-    await store.setForgetful(false)
     try checkFaults(ended.replicator.progress.all)
+    if ending == .stop, !isForgetful { try await checkNothingInDoubt(ended.replicator) }
+    isForgetful = false
+    await store.setForgetful(false)
+  }
+
+  /// What a mirror that was asked to stop leaves behind, the map knows.
+  private func checkNothingInDoubt(_ replicator: Replicator) async throws {
+    // One that has not reconciled yet, or was about to do so again, knows nothing.
+    guard replicator.progress.all.count == logs.count, restarts == 0 else { return }
+    let role = direction.destination
+    for partition in logs.indices where logs[partition].foreign == nil {
+      let end = try await clients.bounds(place(partition, on: role), on: role).end
+      let expected = try await store.state(of: sources[partition], direction).expectedEnd(direction)
+      guard end == expected else {
+        throw Wrong(
+          description: "\(place(partition, on: role)) ends at \(end) after a stop, not \(expected)")
+      }
+    }
   }
 
   private func checkFaults(_ progress: [TopicPartition: PartitionProgress]) throws {
@@ -330,7 +355,7 @@ struct SeedRun {
   /// Waits until the running mirror has copied all that can be copied.
   private func catchUp(untilFault: Bool = false) async throws {
     let progress = mirror!.replicator.progress
-    let deadline = ContinuousClock.now + .seconds(60)
+    let deadline = ContinuousClock.now + .seconds(30)
     for partition in logs.indices {
       let end = try await clients.bounds(
         place(partition, on: direction.origin), on: direction.origin
@@ -346,7 +371,8 @@ struct SeedRun {
         if mirror!.ended.isSet { try await mirror!.task.value }
         guard .now < deadline, !mirror!.ended.isSet else {
           throw Wrong(
-            description: "\(sources[partition]) is at \(known as Any) of \(end) after a minute")
+            description: "\(sources[partition]) is at \(known as Any) after half a minute, not at "
+              + (expectedFault(partition)?.summary ?? "\(end)"))
         }
         try await Task.sleep(for: .milliseconds(5))
       }

@@ -1,4 +1,3 @@
-import Foundation
 import KafkaModel
 import TestSupport
 
@@ -12,6 +11,8 @@ struct SeedScenario: Sendable {
     case cancel
     /// Its store refuses a checkpoint: its requests are still under way when it ends.
     case tear
+    /// As ``tear``, and the destination answers late meanwhile.
+    case tearWhileSlow
   }
 
   /// A fault of the network or of a broker. It disturbs every seed that runs at the same time.
@@ -58,8 +59,6 @@ struct SeedScenario: Sendable {
   var recordsInFlight = 50_000
   var checkpointMilliseconds = 200
   var phases: [Phase] = []
-
-  var steps: [Step] { phases.flatMap(\.steps) }
 }
 
 extension SeedScenario {
@@ -89,7 +88,7 @@ extension SeedScenario {
     let total = min(dice.number(20...300), dice.number(20...300)) / directions.count
     var kills = Array(repeating: 0, count: directions.count)
     for _ in 0..<dice.number(0...4) { kills[dice.number(directions.indices)] += 1 }
-    let isForeign = dice.happens(1, of: 5)
+    let isForeign = dice.happens(1, of: 4)
     for (index, direction) in directions.enumerated() {
       let isLast = index == directions.count - 1
       phases.append(
@@ -99,11 +98,11 @@ extension SeedScenario {
             partitions: partitions, records: total, kills: kills[index],
             foreign: isForeign && isLast, drops: index == 0 && dice.happens(1, of: 6))))
     }
-    if dice.happens(1, of: 25) {
+    if dice.happens(1, of: 16) {
       let steps = dice.transactions()
       dice.insert(.transactions(partition: dice.number(0..<partitions), steps), into: &phases)
     }
-    guard disturbs, dice.happens(1, of: 4) else { return }
+    guard disturbs, dice.happens(1, of: 3) else { return }
     for _ in 0..<dice.number(1...3) { dice.insert(.trouble(dice.trouble()), into: &phases) }
   }
 }
@@ -149,9 +148,15 @@ private struct Dice {
       steps.insert(step, at: number(0...steps.count))
     }
     for start in 0..<kills {
+      let ending = one(of: SeedScenario.Ending.allCases)
       during[start].append(.wait(milliseconds: number(0...150)))
       if happens(3, of: 4) { place(.forget, in: &during[start]) }
-      during[start].append(.end(one(of: SeedScenario.Ending.allCases)))
+      if ending == .tear || ending == .tearWhileSlow {
+        // Something that may be under way when it ends.
+        during[start].append(.write(partition: number(0..<partitions), count: number(1...20)))
+        during[start].append(.wait(milliseconds: number(0...50)))
+      }
+      during[start].append(.end(ending))
     }
     if drops {
       place(.dropMirrored(partition: number(0..<partitions)), in: &during[number(0...kills)])
@@ -186,6 +191,43 @@ private struct Dice {
         api: role == .source ? "fetch" : one(of: ["produce", "fetch"]))
     case 18: return .blackHole(role, direction: direction, milliseconds: number(100...400))
     default: return .pause(role, milliseconds: number(50...300))
+    }
+  }
+}
+
+extension SeedScenario: CustomStringConvertible {
+  /// One line a phase.
+  var description: String {
+    let speed = bytesPerSecond.map { "\($0) B/s" } ?? "unthrottled"
+    return phases.reduce(
+      "\(partitions) partitions, heads deleted \(deletedHeads), standing \(standing), values"
+        + " \(valueBytes) B, \(lanes) lanes, \(speed), \(recordsInFlight) records in flight,"
+        + " checkpoints each \(checkpointMilliseconds) ms"
+    ) { text, phase in
+      text + "\n\(phase.direction.rawValue): "
+        + phase.steps.map(\.description).joined(separator: ", ")
+    }
+  }
+}
+
+extension SeedScenario.Step: CustomStringConvertible {
+  var description: String {
+    switch self {
+    case .write(let partition, let count): "write(\(partition), \(count))"
+    case .transactions(let partition, let steps): "transactions(\(partition), \(steps))"
+    case .foreign(let partition): "foreign(\(partition))"
+    case .dropMirrored(let partition): "dropMirrored(\(partition))"
+    case .wait(let milliseconds): "wait(\(milliseconds))"
+    case .forget: "forget"
+    case .start: "start"
+    case .end(let ending): "\(ending)"
+    case .trouble(.cut(let role)): "cut(\(role))"
+    case .trouble(.delay(let role, let milliseconds)): "delay(\(role), \(milliseconds))"
+    case .trouble(.breakFrame(let role, let direction, let bytes, let api)):
+      "break(\(role), \(direction), \(bytes), \(api))"
+    case .trouble(.blackHole(let role, let direction, let milliseconds)):
+      "blackHole(\(role), \(direction), \(milliseconds))"
+    case .trouble(.pause(let role, let milliseconds)): "pause(\(role), \(milliseconds))"
     }
   }
 }
