@@ -11,6 +11,7 @@ package actor Replicator {
   private let store: any MapStore
   private let laneCount: Int
   private let limits: LaneLimits
+  private let stillness: Duration
   private let logger: Logger
   private var lanes: [Lane] = []
   private var stopping = false
@@ -18,10 +19,12 @@ package actor Replicator {
   package nonisolated let throttle: Throttle
   package nonisolated let progress = MirrorProgress()
 
+  /// - Parameter stillness: how long the destination's ends have to stand still before a start believes
+  ///   that a killed predecessor's last requests have arrived.
   package init(
     direction: Direction, origin: ClusterConnection, destination: ClusterConnection,
     store: any MapStore, throttle: Throttle, laneCount: Int, limits: LaneLimits = LaneLimits(),
-    logger: Logger
+    stillness: Duration = .milliseconds(300), logger: Logger
   ) {
     self.direction = direction
     self.origin = origin
@@ -30,6 +33,7 @@ package actor Replicator {
     self.throttle = throttle
     self.laneCount = max(1, laneCount)
     self.limits = limits
+    self.stillness = stillness
     self.logger = logger
   }
 
@@ -60,7 +64,7 @@ package actor Replicator {
   private func runOnce(_ sources: [TopicPartition]) async throws {
     let reconciler = try Reconciler(
       direction: direction, origin: origin, destination: destination, store: store)
-    let outcomes = try await reconciler.reconcile(sources, stillness: .milliseconds(300))
+    let outcomes = try await reconciler.reconcile(sources, stillness: stillness)
     // A record that the destination refuses for good would end every new producer.
     let refused = Set(
       progress.all.filter { if case .refused? = $0.value.fault { true } else { false } }.keys)

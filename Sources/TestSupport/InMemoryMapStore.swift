@@ -15,6 +15,7 @@ package actor InMemoryMapStore: MapStore {
 
   private var entries: [TopicPartition: Entry] = [:]
   private var isForgetful = false
+  private var isFailing = false
 
   /// - Parameter partitions: target partitions by source partition.
   package init(_ partitions: [TopicPartition: TopicPartition]) {
@@ -23,6 +24,12 @@ package actor InMemoryMapStore: MapStore {
 
   /// Whether checkpoints are lost from now on.
   package func setForgetful(_ isForgetful: Bool) { self.isForgetful = isForgetful }
+
+  /// Whether checkpoints are refused from now on, which ends a mirror with its requests under way.
+  package func setFailing(_ isFailing: Bool) { self.isFailing = isFailing }
+
+  /// What a refused checkpoint throws.
+  package struct Failing: Error {}
 
   /// Sets where a direction starts to read and where the destination's log ended before it wrote.
   package func arm(
@@ -42,6 +49,7 @@ package actor InMemoryMapStore: MapStore {
   }
 
   package func append(_ checkpoints: [MirrorCheckpoint]) async throws {
+    if isFailing { throw Failing() }
     guard !isForgetful else { return }
     for checkpoint in checkpoints {
       for segment in checkpoint.segments { try entries[checkpoint.source]!.map.append(segment) }

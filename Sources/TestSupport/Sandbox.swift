@@ -12,9 +12,14 @@ package actor Sandbox {
   private let commands: FileHandle
   private let answers: LineReader
   private let bootstrap: [ClusterRole: String]
+  /// The brokers' own addresses, past the proxies.
+  private let direct: [ClusterRole: String]
 
   private struct Ready: Decodable {
-    struct Broker: Decodable { let bootstrap: String }
+    struct Broker: Decodable {
+      let bootstrap: String
+      let direct: String
+    }
     let kind: String
     let brokers: [String: Broker]
   }
@@ -56,8 +61,13 @@ package actor Sandbox {
     let ready = try JSONDecoder().decode(Ready.self, from: Data(line.utf8))
     kind = ready.kind
     var bootstrap: [ClusterRole: String] = [:]
-    for role in ClusterRole.allCases { bootstrap[role] = ready.brokers[role.rawValue]?.bootstrap }
+    var direct: [ClusterRole: String] = [:]
+    for role in ClusterRole.allCases {
+      bootstrap[role] = ready.brokers[role.rawValue]?.bootstrap
+      direct[role] = ready.brokers[role.rawValue]?.direct
+    }
     self.bootstrap = bootstrap
+    self.direct = direct
   }
 
   /// A script of `Tests/Sandbox` in the sandbox's environment, not yet started.
@@ -75,27 +85,31 @@ package actor Sandbox {
     return process
   }
 
-  /// Writes transactions, for instance `["commit:3", "abort:2"]`; values count all records.
+  /// Writes transactions, for instance `["commit:3", "abort:2"]`; values count all records. Past the
+  /// proxies: no fault disturbs them.
   package func writeTransactions(
     _ steps: [String], to partition: TopicPartition, on role: ClusterRole
-  ) throws {
+  ) async throws {
     let process = try Self.script(
-      "transact.py",
-      [bootstrap[role]!, partition.topic, String(partition.partition)] + steps)
-    try process.run()
-    process.waitUntilExit()
+      "transact.py", [direct[role]!, partition.topic, String(partition.partition)] + steps)
+    try await withCheckedThrowingContinuation { continuation in
+      process.terminationHandler = { _ in continuation.resume() }
+      do { try process.run() } catch { continuation.resume(throwing: error) }
+    }
     guard process.terminationStatus == 0 else {
       throw SandboxError(description: "the transactions failed; the script's words are above")
     }
   }
 
   /// How to reach a broker; `properties` are librdkafka's.
+  ///
+  /// - Parameter pastProxy: whether faults do not matter to this connection.
   package func connection(
-    _ role: ClusterRole, properties: [String: String] = [:],
+    _ role: ClusterRole, pastProxy: Bool = false, properties: [String: String] = [:],
     logger: Logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
   ) -> ClusterConnection {
     var all = properties
-    all["bootstrap.servers"] = bootstrap[role]
+    all["bootstrap.servers"] = pastProxy ? direct[role] : bootstrap[role]
     return ClusterConnection(name: role.rawValue, properties: all, logger: logger)
   }
 
