@@ -28,11 +28,13 @@ struct SeedClients {
 
   func topic(on role: ClusterRole, partitions: Int) async throws -> String {
     let name = "test-seed-\(UUID().uuidString)"
-    let config = await sandbox.kind == "noida" ? ["retention.ms": "-1"] : [:]
+    // The generator's timestamps are old: retention would take the records, on any broker.
     try await admins[role]!.createTopic(
-      name, partitions: Int32(partitions), replicationFactor: 1, config: config)
+      name, partitions: Int32(partitions), replicationFactor: 1, config: ["retention.ms": "-1"])
     let deadline = ContinuousClock.now + .seconds(20)
-    while (try? await admins[role]!.topics(named: name).first) == nil, .now < deadline {
+    while (try? await admins[role]!.topics(named: name).first?.partitionCount)
+      != Int32(partitions), .now < deadline
+    {
       try await Task.sleep(for: .milliseconds(20))
     }
     return name
@@ -56,13 +58,28 @@ struct SeedClients {
   }
 
   func bounds(_ partition: TopicPartition, on role: ClusterRole) async throws -> LogBounds {
-    try await admins[role]!.bounds(of: [partition])[partition]!
+    let admin = admins[role]!
+    return try await patiently { try await admin.bounds(of: [partition])[partition]! }
   }
 
   func dropRecords(
     of partition: TopicPartition, on role: ClusterRole, before end: Offset
   ) async throws {
-    try await admins[role]!.deleteRecords(before: [partition: end])
+    let admin = admins[role]!
+    try await patiently { try await admin.deleteRecords(before: [partition: end]) }
+  }
+
+  /// A broker may know a topic before it leads all of its partitions.
+  private func patiently<Answer>(_ ask: () async throws -> Answer) async throws -> Answer {
+    let deadline = ContinuousClock.now + .seconds(20)
+    while true {
+      do {
+        return try await ask()
+      } catch let error as KafkaError {
+        guard .now < deadline else { throw error }
+        try await Task.sleep(for: .milliseconds(50))
+      }
+    }
   }
 }
 
