@@ -59,10 +59,11 @@ actor MirrorControl {
     asked ?? min(4, max(1, partitions / 8))
   }
 
-  /// What a mirror may hold, of which half waits to be read and half to be stored.
+  /// What a mirror may hold. As many bytes as may wait to be stored, half as many wait to be read, and
+  /// librdkafka's buffers around both take about as much again (measured).
   static func limits(memoryBytes: Int64) -> LaneLimits {
     var limits = LaneLimits()
-    limits.bytes = Int(memoryBytes / 2)
+    limits.bytes = Int(memoryBytes / 4)
     return limits
   }
 

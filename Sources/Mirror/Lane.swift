@@ -41,6 +41,7 @@ package actor Lane {
     consumer = try Consumer(
       origin,
       properties: [
+        "queued.min.messages": String(limits.records * 2),
         "queued.max.messages.kbytes": String(limits.bytes / 2048),
         "fetch.wait.max.ms": "100",
       ])

@@ -25,6 +25,8 @@ package struct Reconciler: Sendable {
     /// Records that the destination had lost and that will be copied again.
     package let lost: Int64
     package let fault: MirrorFault?
+    /// Records that the origin still holds from the state's position on, at most.
+    package let left: Int64
   }
 
   package init(
@@ -82,7 +84,7 @@ package struct Reconciler: Sendable {
     var state = state
     let originPartition = state.partition(on: direction.origin)
     func stopped(_ fault: MirrorFault) -> Outcome {
-      Outcome(state: state, adopted: 0, lost: 0, fault: fault)
+      Outcome(state: state, adopted: 0, lost: 0, fault: fault, left: bounds.end - state.position)
     }
 
     // The records before this position were read once; they must not have been cut off since.
@@ -109,9 +111,10 @@ package struct Reconciler: Sendable {
     }
     if let fault = try await checkLastRecord(state, bounds) { return stopped(fault) }
     guard end > state.expectedEnd(direction) else {
-      return Outcome(state: state, adopted: 0, lost: lost, fault: nil)
+      return Outcome(
+        state: state, adopted: 0, lost: lost, fault: nil, left: bounds.end - state.position)
     }
-    return try await adopt(state, end: end)
+    return try await adopt(state, end: end, bounds)
   }
 
   /// The last mirrored record must still stand on the origin, unless retention or compaction took it.
@@ -130,7 +133,9 @@ package struct Reconciler: Sendable {
   }
 
   /// The destination holds more than the map knows: ours, if equal to the origin's next records.
-  private func adopt(_ state: MirrorState, end: Offset) async throws -> Outcome {
+  private func adopt(
+    _ state: MirrorState, end: Offset, _ bounds: LogBounds
+  ) async throws -> Outcome {
     let from = state.partition(on: direction.origin)
     let to = state.partition(on: direction.destination)
     let expected = state.expectedEnd(direction)
@@ -168,7 +173,9 @@ package struct Reconciler: Sendable {
           lastDigest: state.lastDigest, position: state.position)
       ])
     }
-    return Outcome(state: state, adopted: segments.count, lost: 0, fault: fault)
+    return Outcome(
+      state: state, adopted: segments.count, lost: 0, fault: fault,
+      left: bounds.end - state.position)
   }
 
   /// The destination lost its tail. What this direction wrote there can be copied again, exactly, if

@@ -68,7 +68,7 @@ package actor Replicator {
     // A record that the destination refuses for good would end every new producer.
     let refused = Set(
       progress.all.filter { if case .refused? = $0.value.fault { true } else { false } }.keys)
-    var healthy: [MirrorState] = []
+    var healthy: [(item: MirrorState, left: Int64)] = []
     var told: [TopicPartition: PartitionProgress] = [:]
     for outcome in outcomes where !refused.contains(outcome.state.source) {
       var progress = PartitionProgress(position: outcome.state.position)
@@ -76,7 +76,7 @@ package actor Replicator {
         logger.error("\(fault.summary)")
         progress.fault = fault
       } else {
-        healthy.append(outcome.state)
+        healthy.append((outcome.state, outcome.left))
       }
       if outcome.adopted > 0 {
         logger.info(
@@ -95,12 +95,11 @@ package actor Replicator {
     try await runLanes(healthy)
   }
 
-  private func runLanes(_ states: [MirrorState]) async throws {
-    let count = min(laneCount, max(1, states.count))
-    var shares: [[MirrorState]] = Array(repeating: [], count: count)
-    for (index, state) in states.enumerated() { shares[index % count].append(state) }
+  private func runLanes(_ states: [(item: MirrorState, left: Int64)]) async throws {
+    let shares = LaneShares.divide(states, lanes: laneCount)
     var limits = limits
-    limits.bytes /= count
+    limits.bytes /= shares.count
+    limits.records = max(10_000, limits.records / shares.count)
     lanes = []
     for (index, share) in shares.enumerated() {
       lanes.append(

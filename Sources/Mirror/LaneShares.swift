@@ -1,0 +1,33 @@
+/// Divides partitions among lanes.
+package enum LaneShares {
+  /// More resting partitions than this get a lane of their own: each fetch names every partition of its
+  /// lane, to which the busy ones would pay.
+  static let restingTogether = 50
+
+  /// Those with the most left to copy go first, each to the lane that has the least so far; those with
+  /// nothing left are spread evenly or, if they are many beside busy ones, get one more lane.
+  ///
+  /// - Parameter items: partitions with the records that are left, at most.
+  /// Returns: no empty share, each in the order in which its partitions were dealt; one empty share where
+  /// there are no items.
+  package static func divide<Item>(_ items: [(item: Item, left: Int64)], lanes: Int) -> [[Item]] {
+    let busy = items.filter { $0.left > 0 }
+    let resting = items.filter { $0.left <= 0 }
+    guard !busy.isEmpty, resting.count > restingTogether else {
+      return deal(busy + resting, lanes)
+    }
+    return deal(busy, lanes) + [resting.map(\.item)]
+  }
+
+  private static func deal<Item>(_ items: [(item: Item, left: Int64)], _ lanes: Int) -> [[Item]] {
+    var shares: [[Item]] = Array(repeating: [], count: max(1, min(lanes, items.count)))
+    var loads = shares.map { _ in (left: Int64(0), count: 0) }
+    for (item, left) in items.sorted(by: { $0.left > $1.left }) {
+      let lightest = loads.indices.min { loads[$0] < loads[$1] } ?? 0
+      shares[lightest].append(item)
+      loads[lightest].left += max(0, left)
+      loads[lightest].count += 1
+    }
+    return shares
+  }
+}

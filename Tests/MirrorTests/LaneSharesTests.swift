@@ -1,0 +1,42 @@
+import Mirror
+import TestSupport
+import Testing
+
+@Suite("Dividing partitions among lanes")
+struct LaneSharesTests {
+  private static func divide(_ left: [Int64], _ lanes: Int) -> [[Int]] {
+    LaneShares.divide(left.enumerated().map { ($0.offset, $0.element) }, lanes: lanes)
+  }
+
+  @Test("The largest go first, each to the lane with the least")
+  func largestFirst() {
+    #expect(Self.divide([10, 70, 30, 50], 2) == [[1, 0], [3, 2]])
+    #expect(Self.divide([5], 4) == [[0]])
+    #expect(Self.divide([], 4) == [[]])
+  }
+
+  @Test("Resting partitions are spread evenly while they are few, or alone")
+  func resting() {
+    #expect(Self.divide(Array(repeating: 0, count: 7), 3).map(\.count) == [3, 2, 2])
+    #expect(Self.divide(Array(repeating: 0, count: 300), 3).map(\.count) == [100, 100, 100])
+    #expect(Self.divide([9, 9, 0, 0], 2).map(\.count) == [2, 2])
+  }
+
+  @Test("Many resting ones beside busy ones get a lane of their own")
+  func manyResting() {
+    let shares = Self.divide([9, 0, 9] + Array(repeating: 0, count: 200), 2)
+    #expect(shares.count == 3)
+    #expect(shares[0] == [0] && shares[1] == [2] && shares[2].count == 201)
+  }
+
+  @Test("Every partition is in exactly one share", arguments: 1...40)
+  func complete(seed: UInt64) {
+    var random = RecordGenerator(seed: seed)
+    let left = (0..<Int.random(in: 0...200, using: &random)).map { _ in
+      Int64.random(in: -5...50, using: &random) * (Bool.random(using: &random) ? 1 : 0)
+    }
+    let shares = Self.divide(left, Int.random(in: 1...9, using: &random))
+    #expect(shares.flatMap(\.self).sorted() == Array(left.indices))
+    #expect(shares.count == 1 || shares.allSatisfy { !$0.isEmpty })
+  }
+}
