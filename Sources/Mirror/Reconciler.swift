@@ -132,38 +132,50 @@ package struct Reconciler: Sendable {
     return record.digest == digest ? nil : .originChanged(origin: partition, at: last)
   }
 
-  /// The destination holds more than the map knows: ours, if equal to the origin's next records.
+  /// The destination holds more than the map knows: ours, if equal to the origin's next records. Where
+  /// it has dropped the first of them, those that are left show which ones they were.
   private func adopt(
     _ state: MirrorState, end: Offset, _ bounds: LogBounds
   ) async throws -> Outcome {
     let from = state.partition(on: direction.origin)
     let to = state.partition(on: direction.destination)
     let expected = state.expectedEnd(direction)
-    let written = try await destinationReader.digests(of: to, from: expected, before: end)
+    let start = max(expected, try await destinationAdmin.offsets(.start, of: [to])[to] ?? expected)
+    let written = try await destinationReader.digests(of: to, from: start, before: end)
+    let dropped = start - expected
+    if dropped > 0, written.isEmpty {
+      let fault = MirrorFault.unreadable(
+        origin: to, reason: "it dropped the records before offset \(start) before they were noted")
+      return Outcome(
+        state: state, adopted: 0, lost: 0, fault: fault, left: bounds.end - state.position)
+    }
     let read = try await originReader.digests(
-      of: from, from: state.position, limit: written.count)
+      of: from, from: state.position, limit: Int(dropped) + written.count)
     var state = state
     var segments: [OffsetSegment] = []
     var fault: MirrorFault?
     for (index, record) in written.enumerated() {
-      guard index < read.count, read[index].digest == record.digest,
-        record.offset == expected + Int64(index)
+      let twin = Int(dropped) + index
+      guard twin < read.count, read[twin].digest == record.digest,
+        record.offset == start + Int64(index)
       else {
         fault = .foreignWrite(destination: to, at: record.offset)
         break
       }
-      segments.append(
-        direction == .forward
-          ? OffsetSegment(
-            sourceStart: read[index].offset, targetStart: record.offset, count: 1)
-          : OffsetSegment(
-            sourceStart: record.offset, targetStart: read[index].offset, count: 1))
+      // The first one speaks for those that were dropped before it.
+      for known in (index == 0 ? 0 : twin)...twin {
+        let here = expected + Int64(known)
+        segments.append(
+          direction == .forward
+            ? OffsetSegment(sourceStart: read[known].offset, targetStart: here, count: 1)
+            : OffsetSegment(sourceStart: here, targetStart: read[known].offset, count: 1))
+      }
       state.lastDigest = record.digest
-      state.position = read[index].offset + 1
+      state.position = read[twin].offset + 1
     }
-    if fault == nil, expected + Int64(written.count) < end {
+    if fault == nil, start + Int64(written.count) < end {
       // Positions without a readable record, which this mirror never leaves behind.
-      fault = .foreignWrite(destination: to, at: expected + Int64(written.count))
+      fault = .foreignWrite(destination: to, at: start + Int64(written.count))
     }
     if let last = segments.last {
       state.mapEnds = [.source: last.sourceEnd, .target: last.targetEnd]
@@ -196,7 +208,7 @@ package struct Reconciler: Sendable {
     guard bounds.start <= position else { return nil }
     map.truncate(to: end, on: direction.destination)
     var digest: RecordDigest?
-    if let mapEnd = map.end(on: direction.origin) {
+    if let mapEnd = map.end(on: direction.origin), mapEnd > bounds.start {
       let last = Offset(mapEnd.rawValue - 1)
       digest = try await originReader.digests(
         of: state.partition(on: direction.origin), from: last, limit: 1, before: mapEnd

@@ -140,6 +140,61 @@ struct FaultTests {
     #expect(try await fixture.store.map(of: fixture.source).recordCount == 50)
   }
 
+  @Test("A target that lost its tail gets it again, though the source has dropped all before it")
+  func lostTailBehindHead() async throws {
+    let fixture = try await MirrorFixture()
+    let other = try await MirrorFixture()
+    var generator = RecordGenerator(seed: 28)
+    let records = generator.records(50)
+    try await fixture.write(records, on: .source, to: fixture.source)
+    try await fixture.mirror()
+    try await fixture.write(Array(records[..<30]), on: .target, to: other.target)
+    await fixture.store.replace(fixture.source, by: fixture.source, target: other.target)
+    try await Admin(fixture.connections[.source]!).deleteRecords(
+      before: [fixture.source: Offset(30)])
+    #expect(try await fixture.mirror()[fixture.source]?.fault == nil)
+    #expect(try await fixture.read(other.target, on: .target) == records)
+    #expect(try await fixture.store.map(of: fixture.source).recordCount == 50)
+  }
+
+  @Test(
+    "Records that were stored but not noted, and that the target has dropped since",
+    arguments: [25, 40])
+  func droppedUnnoted(before end: Int) async throws {
+    let fixture = try await MirrorFixture()
+    var generator = RecordGenerator(seed: 29)
+    let records = generator.records(50)
+    try await fixture.write(Array(records[..<20]), on: .source, to: fixture.source)
+    try await fixture.mirror()
+    await fixture.store.setForgetful(true)
+    try await fixture.write(Array(records[20..<40]), on: .source, to: fixture.source)
+    try await fixture.mirror()
+    await fixture.store.setForgetful(false)
+    try await fixture.write(Array(records[40...]), on: .source, to: fixture.source)
+    try await Admin(fixture.connections[.target]!).deleteRecords(
+      before: [fixture.target: Offset(Int64(end))])
+    let running = fixture.start()
+    try await running.until(fixture.source) { $0.position == Offset(50) || $0.fault != nil }
+    try await running.stop()
+    let fault = running.replicator.progress.all[fixture.source]?.fault
+    let map = try await fixture.store.map(of: fixture.source)
+    if end == 25 {
+      // Those that are left show which ones those before them were.
+      #expect(fault == nil)
+      #expect(map.recordCount == 50)
+      #expect(
+        try await PartitionReader(fixture.connections[.target]!)
+          .records(of: fixture.target, from: Offset(25)).map(\.record) == Array(records[25...]))
+    } else {
+      guard case .unreadable(fixture.target, _)? = fault else {
+        Issue.record("stopped with \(fault as Any)")
+        return
+      }
+      #expect(map.recordCount == 20)
+      #expect(try await fixture.bounds(fixture.target, on: .target).end == Offset(40))
+    }
+  }
+
   @Test("A target that lost more than the mirror wrote")
   func truncatedBelowBase() async throws {
     let fixture = try await MirrorFixture()

@@ -38,7 +38,7 @@ struct SeedLog {
     var found: [String] = []
     var copies = originals.count
     var logs = logs
-    found += takeStanding(from: &logs[.target]!)
+    found += takeStanding(from: &logs[.target]!, start: starts[.target]!)
     if let foreign {
       let role = foreign.destination
       copies = takeForeign(foreign, from: &logs[role]!, start: starts[role]!, &found)
@@ -61,7 +61,8 @@ struct SeedLog {
     return found
   }
 
-  private func takeStanding(from log: inout [Placed]) -> [String] {
+  private func takeStanding(from log: inout [Placed], start: Offset) -> [String] {
+    let standing = standing.filter { $0.offset >= start }
     let stood = Array(log.prefix(standing.count))
     log.removeFirst(stood.count)
     guard stood.map(\.record) == standing.map(\.record),
@@ -94,9 +95,12 @@ struct SeedLog {
     return copies
   }
 
-  /// Records that a log has lost at its head on purpose, after they were mirrored.
-  private func dropped(from role: ClusterRole, _ start: Offset) -> ArraySlice<Original> {
-    originals.prefix { $0.origin == role && $0.offset < start }
+  /// Where the records stood that a log has lost at its head on purpose.
+  private func dropped(from role: ClusterRole, _ start: Offset) -> [Offset] {
+    // Only the first copies on the target are ever dropped; they follow what stood there.
+    originals.enumerated().prefix { $1.origin == role || role == .target }.map { index, original in
+      original.origin == role ? original.offset : Offset(Int64(standing.count + index))
+    }.filter { $0 < start }
   }
 
   /// Compares record by record.
@@ -123,7 +127,7 @@ struct SeedLog {
         break
       }
     }
-    return dropped.map(\.offset) + log.map(\.offset)
+    return dropped + log.map(\.offset)
   }
 
   /// The map against a naive dictionary: the n-th record here is the n-th record there.

@@ -255,6 +255,12 @@ struct SeedRun {
       let known = try await store.state(of: sources[partition], direction).position
       try await clients.dropRecords(
         of: place(partition, on: direction.origin), on: direction.origin, before: known)
+    case .dropCopies(let partition, let left):
+      let place = place(partition, on: direction.destination)
+      let end = try await clients.bounds(place, on: direction.destination).end
+      guard end > Offset(Int64(left)) else { return }
+      try await clients.dropRecords(
+        of: place, on: direction.destination, before: end + Int64(-left))
     case .wait(let milliseconds):
       try await Task.sleep(for: .milliseconds(milliseconds))
     case .forget:

@@ -33,6 +33,8 @@ struct SeedScenario: Sendable {
     case foreign(partition: Int)
     /// The origin drops a part of what the map knows.
     case dropMirrored(partition: Int)
+    /// The destination drops all but its last few records, noted or not.
+    case dropCopies(partition: Int, left: Int)
     case wait(milliseconds: Int)
     /// Checkpoints are lost from here to the mirror's end.
     case forget
@@ -96,7 +98,7 @@ extension SeedScenario {
           direction: direction,
           steps: dice.steps(
             partitions: partitions, records: total, kills: kills[index],
-            foreign: isForeign && isLast, drops: index == 0 && dice.happens(1, of: 6))))
+            foreign: isForeign && isLast, drops: index == 0)))
     }
     if dice.happens(1, of: 16) {
       let steps = dice.transactions()
@@ -158,8 +160,13 @@ private struct Dice {
       }
       during[start].append(.end(ending))
     }
-    if drops {
+    if drops, happens(1, of: 6) {
       place(.dropMirrored(partition: number(0..<partitions)), in: &during[number(0...kills)])
+    }
+    if drops, !foreign, kills > 0, happens(1, of: 4) {
+      let step = SeedScenario.Step.dropCopies(
+        partition: number(0..<partitions), left: number(1...5))
+      place(step, in: &before[number(1...kills)])
     }
     if foreign {
       let step = SeedScenario.Step.foreign(partition: number(0..<partitions))
@@ -217,6 +224,7 @@ extension SeedScenario.Step: CustomStringConvertible {
     case .transactions(let partition, let steps): "transactions(\(partition), \(steps))"
     case .foreign(let partition): "foreign(\(partition))"
     case .dropMirrored(let partition): "dropMirrored(\(partition))"
+    case .dropCopies(let partition, let left): "dropCopies(\(partition), \(left))"
     case .wait(let milliseconds): "wait(\(milliseconds))"
     case .forget: "forget"
     case .start: "start"
