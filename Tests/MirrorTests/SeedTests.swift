@@ -51,7 +51,7 @@ struct SeedTests {
               var run = try await SeedRun(scenario, clients)
               desk.add(try await run.perform())
             } catch {
-              desk.add(failure: "seed \(seed): \(error)")
+              desk.add(failure: "seed \(seed) (FERRY_SEED=\(seed) runs it again): \(error)")
             }
           }
         }
