@@ -22,19 +22,16 @@ package final class Throttle: Sendable {
   }
 
   /// Whether bytes may be read now. Reading more than there were is made up for by waiting longer.
-  package var isOpen: Bool { budget > 0 }
-
-  /// How many bytes may be read now; none where there is a debt.
-  package var budget: Int {
+  package var isOpen: Bool {
     state.withLock { state in
-      guard let rate = state.bytesPerSecond else { return .max }
+      guard let rate = state.bytesPerSecond else { return true }
       let now = ContinuousClock.now
       let elapsed = now - state.refilled
       state.refilled = now
       // At most 100 ms of budget are saved up, so that a pause is not followed by a burst.
       state.available = min(
         state.available + Double(rate) * (elapsed / .seconds(1)), Double(rate) / 10)
-      return Int(state.available.rounded(.up))
+      return state.available > 0
     }
   }
 

@@ -99,14 +99,14 @@ package actor Lane {
   private func loop(_ state: inout LaneState) async throws {
     var lastCheckpoint = ContinuousClock.now
     while !stopping.load(ordering: .relaxed), !Task.isCancelled {
-      let budget = throttle.budget
+      let isOpen = throttle.isOpen
       var received = 0
-      if budget > 0, state.outstandingRecords < limits.records,
-        state.outstandingBytes < limits.bytes
-      {
-        let most = min(4096, max(1, budget / state.typicalBytes))
-        received = try consumer.consume(max: most, timeoutMilliseconds: 0) { receive($0, &state) }
-        throttle.spend(state.spend(received))
+      if isOpen, state.outstandingRecords < limits.records, state.outstandingBytes < limits.bytes {
+        received = try consumer.consume(max: 1024, timeoutMilliseconds: 0) {
+          receive($0, &state)
+        }
+        throttle.spend(state.unspent)
+        state.unspent = 0
       }
       let served = try serve(&state)
       if let end = state.end { throw end }
@@ -118,7 +118,7 @@ package actor Lane {
         try await checkpoint(&state)
         lastCheckpoint = now
       } else if received == 0, served == 0 {
-        wakeUp.wait(milliseconds: budget > 0 ? (isResting ? 10 : 50) : 2)
+        wakeUp.wait(milliseconds: isOpen ? (isResting ? 10 : 50) : 2)
       }
     }
   }

@@ -11,22 +11,10 @@ struct LaneState {
   var outstandingBytes = 0
   /// Bytes read and not yet told to the throttle.
   var unspent = 0
-  /// A record's bytes, as the latest had them; at least 1.
-  private(set) var typicalBytes = 1000
   /// Why the lane has to end, if it has: the producer ended, or what it wrote is in doubt.
   var end: KafkaError?
 
   init(slots: SlotTable) { self.slots = slots }
-
-  /// Forgets what has been read since the last time, in so many records.
-  ///
-  /// Returns: its bytes.
-  mutating func spend(_ records: Int) -> Int {
-    guard records > 0 else { return 0 }
-    defer { unspent = 0 }
-    typicalBytes = max(1, (typicalBytes + unspent / records) / 2)
-    return unspent
-  }
 
   /// Changes a slot, and notes that there is something to checkpoint.
   mutating func change<Result>(_ index: Int, _ body: (inout Slot) -> Result) -> Result {
