@@ -1,4 +1,4 @@
-internal import KafkaModel
+package import KafkaModel
 
 /// What happened to a stage. Events come from disk and from people, so any may come at any time; the
 /// machine refuses those that make no sense.
@@ -50,6 +50,7 @@ package struct CutoverError: Error, Hashable, OperatorError {
 
 /// The life of one stage, as a value: a fold over its events. Knows no clock, no file and no cluster.
 package struct CutoverMachine: Hashable, Sendable {
+  package let strategy: Strategy
   package private(set) var phase: Phase
   /// Why the stage stands still; cleared by ``StageEvent/resumed``.
   package private(set) var failure: Failure?
@@ -63,13 +64,13 @@ package struct CutoverMachine: Hashable, Sendable {
     package let reason: String
   }
 
-  package init() {
-    phase = .planned
-    attempt = 1
-  }
+  package init(_ strategy: Strategy) { self.init(strategy, attempt: 1) }
 
   /// The step that is, or should be, going on.
-  package var step: Step? { failure == nil ? phase.nextStep : nil }
+  package var step: Step? { failure == nil ? phase.nextStep(strategy) : nil }
+
+  /// What it would take to go back now.
+  package var wayBack: WayBack { phase.wayBack(strategy) }
 
   /// Takes an event in and says what to do about it.
   ///
@@ -99,12 +100,13 @@ package struct CutoverMachine: Hashable, Sendable {
 
     case .reopen:
       guard phase == .rolledBack else { throw CutoverError(phase: phase, event: event) }
-      self = CutoverMachine(attempt: attempt + 1)
+      self = CutoverMachine(strategy, attempt: attempt + 1)
       return performNext()
     }
   }
 
-  private init(attempt: Int) {
+  private init(_ strategy: Strategy, attempt: Int) {
+    self.strategy = strategy
     phase = .planned
     self.attempt = attempt
   }
@@ -114,9 +116,11 @@ package struct CutoverMachine: Hashable, Sendable {
   /// A failure while producers stand still, or before the move has proved itself, takes the stage back
   /// by itself: service first. Anywhere else the stage stops where it is and waits for a person.
   private mutating func fail(_ step: Step, _ reason: String) -> [StageEffect] {
-    switch phase.wayBack {
+    switch wayBack {
     case .withdraw:
       phase = .withdrawing
+    case .recall:
+      phase = .recalling
     case .retreat:
       phase = .retreating
     case .nothingToUndo, .underway, .none:
@@ -131,9 +135,10 @@ package struct CutoverMachine: Hashable, Sendable {
     _ reason: String, _ event: StageEvent
   ) throws(CutoverError) -> [StageEffect] {
     let cancelled: [StageEffect] = step.map { [.cancel($0)] } ?? []
-    switch phase.wayBack {
+    switch wayBack {
     case .nothingToUndo: phase = .rolledBack
     case .withdraw: phase = .withdrawing
+    case .recall: phase = .recalling
     case .retreat: phase = .retreating
     case .underway, .none: throw CutoverError(phase: phase, event: event)
     }

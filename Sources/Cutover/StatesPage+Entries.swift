@@ -46,24 +46,50 @@ extension StatesPage {
     case .approved:
       Entry(
         meaning: "The cutover may begin. From here on an intent counts as the act.",
-        source: "the fence hook runs, ran, or is about to: producers may stand still. Groups read.",
+        source:
+          "the fence runs, ran, or is about to: producers may stand still. Groups read. With "
+          + "`consumers-first` groups may be paused, and producers write.",
         target: "almost up to date; the mirror goes on.",
         hang:
-          "it waits for an earlier stage to reach `soaking`, or for the fence hook: `ferry status` "
-          + "says which. A writer that goes on: see `fence-does-not-hold.md`.")
+          "it waits for an earlier stage to reach `soaking`, or for a hook: `ferry status` says which. "
+          + "A writer that goes on: see `fence-does-not-hold.md`.")
+    case .groupsCarried:
+      Entry(
+        meaning:
+          "All groups are paused and empty on the source; their commits stand on the target, at the "
+          + "same records. The groups' resume hooks run, ran, or are about to.",
+        source: "read by the mirror; producers write to it.",
+        target: "almost up to date, with the groups' commits; groups may read.",
+        hang: "a resume hook (`hook-failed.md`), or a group that does not keep its `verify`.")
+    case .groupsMoved:
+      Entry(
+        meaning: "Each group's `verify` was seen on the target. Producers have not moved.",
+        source: "read by the mirror; producers write to it.",
+        target: "almost up to date: the mirror serves the groups.",
+        hang:
+          "it waits for approvals, without limit: those given before the groups moved do not count. "
+          + "`ferry approve`, or `ferry rollback`.")
+    case .following:
+      Entry(
+        meaning: "The producers may follow.",
+        source: "the fence runs, ran, or is about to: producers may stand still.",
+        target: "almost up to date; groups read.",
+        hang:
+          "the fence hook, or a writer that goes on: see `fence-does-not-hold.md`.")
     case .fenced:
       Entry(
         meaning:
           "Every end offset of the source stood still for `stability`, and no transaction is open. "
           + "Those ends are the fence offsets.",
-        source: "producers stand still; groups read.",
+        source: "producers stand still; groups read, if they are here.",
         target: "the mirror brings the rest.",
         hang: "not for longer than `drainWithin`, or 5 minutes without it: see `drain-stalls.md`.")
     case .drained:
       Entry(
         meaning: "The target holds all up to the fence offsets, and the mirror was stopped.",
-        source: "producers stand still; groups read.",
-        target: "complete; nothing reads or writes it but the comparison.",
+        source: "producers stand still; groups read, if they are here.",
+        target:
+          "complete; nothing writes to it, and nothing reads it but the comparison and moved groups.",
         hang:
           "what was not compared before is compared while producers stand still: if that takes too "
           + "long, `ferry rollback`.")
@@ -72,7 +98,9 @@ extension StatesPage {
         meaning: "Both sides are equal up to the fence offsets.",
         source: "producers stand still; groups read until their pause hook has run.",
         target: "complete; group commits may be there in part.",
-        hang: "a pause hook (`hook-failed.md`), or a group with members (`group-not-empty.md`).")
+        hang:
+          "a pause hook (`hook-failed.md`), or a group with members (`group-not-empty.md`). With "
+          + "`consumers-first` as `translated`.")
     case .translated:
       Entry(
         meaning: "All groups are paused and empty; their commits were translated.",
@@ -119,6 +147,18 @@ extension StatesPage {
         source: "producers stand still until the unfence hook has run; groups may be paused.",
         target: "keeps what it holds.",
         hang: "a resume or unfence hook: see `hook-failed.md`.")
+    case .recalling:
+      Entry(
+        meaning: "The stage goes back; its producers never moved.",
+        source: "the unfence hook runs or ran, if the fence was up; producers write.",
+        target: "the mirror goes on; groups read until their pause hook has run.",
+        hang: "a hook (`hook-failed.md`), or a group with members (`group-not-empty.md`).")
+    case .recalled:
+      Entry(
+        meaning: "All groups are paused and empty on the target; their commits were carried back.",
+        source: "producers write; the groups' resume hooks run, ran, or are about to.",
+        target: "keeps what it holds.",
+        hang: "a resume hook: see `hook-failed.md`.")
     case .retreating:
       Entry(
         meaning: "The stage goes back from the target.",

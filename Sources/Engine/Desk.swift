@@ -137,7 +137,8 @@ extension MigrationStatus {
         records: live.records, bytes: live.bytes, lag: live.lag, recordsPerSecond: live.rate,
         failure: machine.failure.map { "\($0.step.rawValue): \($0.reason)" },
         rollbackReason: machine.rollbackReason, faults: live.faults, attempt: machine.attempt,
-        approvals: approvals(stage.name).sorted(), wayBack: machine.phase.wayBack)
+        approvals: approvals(stage.name).sorted(), wayBack: machine.wayBack,
+        strategy: machine.strategy)
     }
   }
 
@@ -149,7 +150,7 @@ extension MigrationStatus {
     if try journal.currentLease() != nil, let latest = try journal.latestStatus() {
       return try JSON.value(MigrationStatus.self, latest.json)
     }
-    let folded = try Folded(journal)
+    let folded = try Folded(journal, strategies: plan.strategies)
     // Faults are known only to an engine: what the last one saw still holds.
     var boards: [String: StatusBoard.Live] = [:]
     if let latest = try journal.latestStatus(),
@@ -159,7 +160,7 @@ extension MigrationStatus {
     }
     let known = boards
     return MigrationStatus(
-      plan: plan, engine: nil, machines: { folded.machines[$0] ?? CutoverMachine() },
+      plan: plan, engine: nil, machines: { folded.machine(of: $0) },
       approvals: { folded.approvals[$0] ?? [] }, live: { known[$0] ?? StatusBoard.Live() })
   }
 }

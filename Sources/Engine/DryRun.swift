@@ -98,21 +98,16 @@ package enum DryRun {
   private static func stage(_ stage: StagePlan) -> DryRunReport.Stage {
     DryRunReport.Stage(
       stage: stage.name, gates: stage.gates.map(\.summary),
-      steps: path(from: .planned).map { describe($0, stage) } + [
+      steps: steps(from: .planned, stage) + [
         "soak for \(stage.soak), then a person says `ferry finalize`"
       ],
-      wayBack: path(from: .retreating).map { describe($0, stage) })
+      wayBack: steps(from: .retreating, stage),
+      earlyWayBack: stage.strategy == .together ? [] : steps(from: .recalling, stage))
   }
 
   /// The steps that the machine itself would perform from `phase` on: the same code as the run's.
-  private static func path(from phase: Phase) -> [Step] {
-    var steps: [Step] = []
-    var phase = phase
-    while let step = phase.nextStep {
-      steps.append(step)
-      phase = step.reaches
-    }
-    return steps
+  private static func steps(from phase: Phase, _ stage: StagePlan) -> [String] {
+    stage.strategy.path(from: phase).map { describe($0.step, stage) }
   }
 
   private static func describe(_ step: Step, _ stage: StagePlan) -> String {

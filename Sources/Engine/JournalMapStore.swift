@@ -33,6 +33,13 @@ struct JournalMapStore: MapStore {
   }
 
   func state(of source: TopicPartition, _ direction: Direction) async throws -> MirrorState {
+    try mapAndState(of: source, direction).state
+  }
+
+  /// Both at one moment: a running mirror adds to them together.
+  func mapAndState(
+    of source: TopicPartition, _ direction: Direction
+  ) throws -> (map: OffsetMap, state: MirrorState) {
     let row = partitions[source]!
     let stored = try ledger.journal.loadMap(row.id)
     var ends: [ClusterRole: Offset] = [:]
@@ -40,9 +47,10 @@ struct JournalMapStore: MapStore {
     let start = ledger.armedPositions(direction)[source] ?? Offset(0)
     let position = max(
       stored.positions[direction] ?? start, ends[direction.origin] ?? start, start)
-    return MirrorState(
+    let state = MirrorState(
       source: source, target: row.target, mapEnds: ends, lastDigest: stored.lastDigest,
       position: position, destinationBase: ledger.lastBases(direction)[source] ?? Offset(0))
+    return (stored.map, state)
   }
 
   func truncate(

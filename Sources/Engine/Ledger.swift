@@ -11,15 +11,14 @@ final class Ledger: Sendable {
   let lease: Lease
   private let folded: Mutex<Folded>
 
-  init(_ journal: MigrationJournal, lease: Lease) throws {
+  /// - Parameter strategies: by stage; `together` where there is none.
+  init(_ journal: MigrationJournal, lease: Lease, strategies: [String: Strategy] = [:]) throws {
     self.journal = journal
     self.lease = lease
-    folded = Mutex(try Folded(journal))
+    folded = Mutex(try Folded(journal, strategies: strategies))
   }
 
-  func machine(of stage: String) -> CutoverMachine {
-    folded.withLock { $0.machines[stage] ?? CutoverMachine() }
-  }
+  func machine(of stage: String) -> CutoverMachine { folded.withLock { $0.machine(of: stage) } }
 
   /// Names of the people who approved the stage's current attempt.
   func approvals(of stage: String) -> Set<String> {
@@ -162,7 +161,8 @@ package struct Acknowledgement: Codable, Sendable {
 
 /// All events, folded.
 package struct Folded: Sendable {
-  package var machines: [String: CutoverMachine] = [:]
+  private let strategies: [String: Strategy]
+  private var machines: [String: CutoverMachine] = [:]
   package var approvals: [String: Set<String>] = [:]
   package var acknowledged: Set<String> = []
   package var armed: [String: Armed] = [:]
@@ -171,8 +171,14 @@ package struct Folded: Sendable {
   package var evidence: [String: Evidence] = [:]
   package var begun: Set<String> = []
 
-  package init(_ journal: MigrationJournal) throws {
+  /// - Parameter strategies: by stage, as the plan has them; `together` where there is none.
+  package init(_ journal: MigrationJournal, strategies: [String: Strategy]) throws {
+    self.strategies = strategies
     for event in try journal.events() { try apply(event) }
+  }
+
+  package func machine(of stage: String) -> CutoverMachine {
+    machines[stage] ?? CutoverMachine(strategies[stage] ?? .together)
   }
 
   mutating func apply(_ event: RecordedEvent) throws {
@@ -180,11 +186,12 @@ package struct Folded: Sendable {
     switch EntryKind(rawValue: event.kind) {
     case .stage:
       let entry = try JSON.value(StageEntry.self, event.payload)
-      var machine = machines[stage] ?? CutoverMachine()
+      var machine = machine(of: stage)
       if case .done(let step) = entry.event {
         evidence["\(stage)/\(step.rawValue)"] = entry.evidence
       }
-      if entry.event == .reopen { approvals[stage] = [] }
+      // Yes to the groups is not yet yes to the producers.
+      if entry.event == .reopen || entry.event == .done(.moveGroups) { approvals[stage] = [] }
       _ = try machine.apply(entry.event)
       machines[stage] = machine
       if let step = machine.step { begun.insert("\(stage)/\(machine.attempt)/\(step.rawValue)") }

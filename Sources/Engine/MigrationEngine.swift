@@ -63,7 +63,7 @@ package struct MigrationEngine: Sendable {
       journal, lease, clusters, isRollback: request.command?.kind == "rollback")
     try journal.setFact("planDigest", plan.digest, lease: lease)
 
-    let ledger = try Ledger(journal, lease: lease)
+    let ledger = try Ledger(journal, lease: lease, strategies: plan.strategies)
     let board = StatusBoard()
     let throttle = Throttle(bytesPerSecond: plan.mirror.bytesPerSecond)
     var runners: [StageRunner] = []

@@ -71,7 +71,7 @@ struct StageRunner: Sendable {
   }
 
   private func perform(_ step: Step) async throws -> Outcome {
-    if step == .fence {
+    if step == .fence || step == .carryGroups {
       while !mayFence() {
         context.board.setWaiting(stage, "an earlier stage to reach `soaking`")
         try await Task.sleep(for: .milliseconds(200))
@@ -137,7 +137,7 @@ struct StageRunner: Sendable {
     }
     // Going back from the target rests on the reverse mirror: better refused now than stuck behind a
     // fence on the target.
-    guard case .rollback = event, context.machine.phase.wayBack == .retreat else { return nil }
+    guard case .rollback = event, context.machine.wayBack == .retreat else { return nil }
     let faults = try await context.mirrors.uncheckedProgress().values.compactMap(\.fault)
     return faults.isEmpty
       ? nil

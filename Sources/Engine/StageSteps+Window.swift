@@ -15,13 +15,18 @@ extension StageSteps {
 
   /// Refuses, before anything is fenced, a drain that would not fit the plan's budget.
   func checkDrainForecast() async throws {
-    guard let budget = drainBudget else { return }
+    if let (seconds, budget) = try await drainForecast() {
+      throw EngineError.drainForecast(seconds: seconds, within: budget)
+    }
+  }
+
+  /// How long draining would take now, where that is longer than the plan allows.
+  func drainForecast() async throws -> (seconds: Double, budget: Duration)? {
+    guard let budget = drainBudget else { return nil }
     let lag = try await lag()
     let rate = max(1000, context.board.live(context.stage.name).rate ?? 0)
     let seconds = Double(lag) / rate
-    if seconds > budget / .seconds(1) {
-      throw EngineError.drainForecast(seconds: seconds, within: budget)
-    }
+    return seconds > budget / .seconds(1) ? (seconds, budget) : nil
   }
 
   /// Runs the fence and sees every end offset of `cluster` stand still for the stability window. The
@@ -135,9 +140,19 @@ extension StageSteps {
     let origin = direction.origin
     try await checkStillFenced(origin, since: direction == .forward ? .fence : .fenceTarget)
     try await pauseGroups(origin)
-    let sources = try await context.translationSources(direction)
+    return try await carryCommits(direction) { try await context.translationSources(direction) }
+  }
+
+  /// Carries the commits of all groups over, once each is empty on the cluster that it leaves.
+  ///
+  /// - Parameter sources: what translation rests on; asked for again where a group has committed
+  ///   further than the map reaches yet.
+  func carryCommits(
+    _ direction: Direction, _ sources: @escaping @Sendable () async throws -> [TranslationSource]
+  ) async throws -> Evidence {
+    let first = try await sources()
     let mover = GroupMover(
-      origin: context.clusters.admin(origin),
+      origin: context.clusters.admin(direction.origin),
       destination: context.clusters.admin(direction.destination), direction: direction)
     let notes = NoteList()
     try await forEachGroup { group in
@@ -146,8 +161,10 @@ extension StageSteps {
         context.plan.groupRule(for: group).flatMap {
           MissingCommitPolicy(rawValue: $0.missingCommit.rawValue)
         } ?? .error
-      let moved = try await context.steadily {
-        try await mover.move(group, partitions: sources, policy: policy)
+      let moved = try await awaitingMap(first, sources) { sources in
+        try await context.steadily {
+          try await mover.move(group, partitions: sources, policy: policy)
+        }
       }
       notes.add(
         "group \(group): "
@@ -158,5 +175,24 @@ extension StageSteps {
     var evidence = Evidence()
     evidence.notes = notes.sorted
     return evidence
+  }
+
+  /// Repeats `body` with newer `sources` while the map does not reach the group's commits, for at most
+  /// a minute.
+  private func awaitingMap<Result: Sendable>(
+    _ first: [TranslationSource], _ sources: @Sendable () async throws -> [TranslationSource],
+    _ body: @Sendable ([TranslationSource]) async throws -> Result
+  ) async throws -> Result {
+    let deadline = ContinuousClock.now + .seconds(60)
+    var known = first
+    while true {
+      do {
+        return try await body(known)
+      } catch let error as GroupError {
+        guard case .beyondMap = error, ContinuousClock.now < deadline else { throw error }
+        try await Task.sleep(for: .milliseconds(100))
+        known = try await sources()
+      }
+    }
   }
 }

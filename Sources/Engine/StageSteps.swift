@@ -26,11 +26,15 @@ struct StageSteps: Sendable {
       case .drain: try await drain(.forward, after: .fence)
       case .seal: try await seal()
       case .translate: try await translate(.forward)
+      case .carryGroups: try await carryGroups()
+      case .moveGroups: try await moveGroups()
+      case .follow: try await follow()
       case .armReverse: try await armReverse()
       case .switchClients: try await switchClients()
       case .observe: try await observe()
       case .finalize: try await finalize()
       case .withdraw: try await withdraw()
+      case .recallGroups: try await recallGroups()
       case .fenceTarget: try await fence(.target)
       case .drainReverse: try await drain(.reverse, after: .fenceTarget)
       case .sealReverse: try await sealReverse()
@@ -87,6 +91,16 @@ struct StageSteps: Sendable {
   func approve() async throws -> Evidence {
     try await ensureMirrors()
     try await awaitSettledMirror()
+    var evidence = Evidence()
+    evidence.notes = [try await awaitApprovals("approval")]
+    try await checkDrainForecast()
+    return evidence
+  }
+
+  /// Waits until as many people as the plan wants have approved.
+  ///
+  /// Returns: who it was.
+  func awaitApprovals(_ what: String) async throws -> String {
     let needed = context.stage.gates.reduce(0) { most, gate in
       if case .approvals(let count) = gate { max(most, count) } else { most }
     }
@@ -95,14 +109,11 @@ struct StageSteps: Sendable {
     while true {
       let given = context.ledger.approvals(of: stage)
       if given.count >= needed {
-        try await checkDrainForecast()
-        var evidence = Evidence()
-        evidence.notes = ["approved by \(given.sorted().joined(separator: ", "))"]
-        if needed == 0 { evidence.notes = ["no approvals asked for"] }
-        return evidence
+        return needed == 0
+          ? "no approvals asked for" : "approved by \(given.sorted().joined(separator: ", "))"
       }
       context.board.setWaiting(
-        stage, "approval: \(given.count) of \(needed) given, `ferry approve`")
+        stage, "\(what): \(given.count) of \(needed) given, `ferry approve`")
       // A stage that waits here must not lose its footing unnoticed.
       _ = try await context.mirrors.progress()
       try await Task.sleep(for: .milliseconds(100))
@@ -116,7 +127,8 @@ struct StageSteps: Sendable {
       try await context.call(context.stage.unfence ?? context.stage.fence, .unfence, .target)
     }
     try await context.call(context.stage.switchClients, .switchClients, .target)
-    try await resumeGroups(.target)
+    // Groups that went first work there already.
+    if context.stage.strategy == .together { try await resumeGroups(.target) }
     return Evidence()
   }
 
@@ -131,18 +143,18 @@ struct StageSteps: Sendable {
     return Evidence()
   }
 
-  /// The way back before any client moved.
+  /// The way back before any client moved, or with all groups carried back already.
   func withdraw() async throws -> Evidence {
     await context.mirrors.stop()
-    let ledger = context.ledger
-    let attempt = context.machine.attempt
-    if ledger.wasBegun(context.stage.name, .translate, attempt: attempt) {
-      try await resumeGroups(.source)
-    }
-    if ledger.wasBegun(context.stage.name, .fence, attempt: attempt) {
-      _ = try await release()
-    }
+    if wasBegun(.translate) || wasBegun(.carryGroups) { try await resumeGroups(.source) }
+    // A recall has done that first.
+    if wasBegun(.fence), !wasBegun(.recallGroups) { _ = try await release() }
     return Evidence()
+  }
+
+  /// Whether the step was begun in this attempt: an intent counts as the act.
+  func wasBegun(_ step: Step) -> Bool {
+    context.ledger.wasBegun(context.stage.name, step, attempt: context.machine.attempt)
   }
 
   func pauseGroups(_ cluster: ClusterRole) async throws {
@@ -187,9 +199,16 @@ struct StageSteps: Sendable {
     evidence.notes.append(
       sawRecord
         ? "a producer wrote to the target" : "SKIPPED: no producer wrote to the target within 30 s")
+    evidence.notes += try await verifyGroups()
+    return evidence
+  }
+
+  /// Sees each group keep its promise on the target.
+  func verifyGroups() async throws -> [String] {
+    var notes: [String] = []
     for group in context.groups {
       guard let verify = context.plan.groupRule(for: group)?.verify else {
-        evidence.notes.append("SKIPPED: group \(group) has no `verify`")
+        notes.append("SKIPPED: group \(group) has no `verify`")
         continue
       }
       try await wait(verify.within) {
@@ -198,9 +217,9 @@ struct StageSteps: Sendable {
         EngineError.groupNotVerified(
           group: group, lag: try await groupLag(group, .target), limit: verify.lagBelow)
       }
-      evidence.notes.append("group \(group) works on the target")
+      notes.append("group \(group) works on the target")
     }
-    return evidence
+    return notes
   }
 
   /// Records between the group's commits and the ends of the stage's partitions.

@@ -1,5 +1,6 @@
 package import Cutover
 internal import Foundation
+package import KafkaModel
 internal import Plan
 internal import Synchronization
 
@@ -23,6 +24,7 @@ package struct MigrationStatus: Codable, Sendable {
     package var approvals: [String] = []
     /// What going back would take now.
     package var wayBack: WayBack
+    package var strategy: Strategy
     package var rollbackSeconds: Double?
   }
 

@@ -10,6 +10,8 @@ package enum GroupError: Error, Hashable, Sendable {
   case notKept(group: String, partition: TopicPartition, written: Offset, read: Offset?)
   /// The group's commits changed after they were read: a client still commits.
   case moved(group: String, partition: TopicPartition)
+  /// The group has read records that the running mirror has not noted.
+  case beyondMap(group: String, partition: TopicPartition, commit: Offset, covered: Offset)
 }
 
 extension GroupError: OperatorError {
@@ -23,6 +25,8 @@ extension GroupError: OperatorError {
       "group \(group): wrote offset \(written) for \(partition), but read back \(read?.description ?? "none")"
     case .moved(let group, let partition):
       "group \(group) committed \(partition) again after its final commits were read: a client still runs"
+    case .beyondMap(let group, let partition, let commit, let covered):
+      "group \(group) has committed offset \(commit) of \(partition), but the mirror knows it up to \(covered) only"
     }
   }
 
@@ -30,6 +34,8 @@ extension GroupError: OperatorError {
     switch self {
     case .active: "stop the named clients, or mend the group's `pause:` hook, then try again"
     case .uncommitted: "let the group commit on every partition, then try again"
+    case .beyondMap:
+      "look at the mirror in `ferry status`; where it runs, correct the group's commit, then try again"
     case .notKept, .moved: "find out who else writes this group's offsets, stop it, then try again"
     }
   }
@@ -68,11 +74,19 @@ package struct GroupMover: Sendable {
 
   /// Reads the group's final commits, translates, writes and reads back. The group has to be vacant.
   ///
-  /// Throws: ``GroupError``, ``KafkaError``.
+  /// Throws: ``GroupError``, ``KafkaError``; ``GroupError/beyondMap(group:partition:commit:covered:)``
+  /// passes as the mirror goes on.
   package func move(
     _ group: String, partitions: [TranslationSource], policy: MissingCommitPolicy
   ) async throws -> GroupTranslation {
     let commits = try await origin.committedOffsets(of: group)
+    for partition in partitions {
+      let name = partition.partition(on: direction.origin)
+      guard let covered = partition.covered, let commit = commits[name], commit > covered else {
+        continue
+      }
+      throw GroupError.beyondMap(group: group, partition: name, commit: commit, covered: covered)
+    }
     let translation = GroupTranslation(
       group: group, commits: commits, partitions: partitions, policy: policy,
       direction: direction)

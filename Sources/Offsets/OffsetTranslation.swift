@@ -17,16 +17,20 @@ package struct TranslationSource: Sendable {
   package let destinationEnd: Offset
   /// The destination's log start.
   package let destinationStart: Offset
+  /// Every record of the origin before this offset is in the map. `nil` where the mirror was drained:
+  /// then a commit behind the map's end stands at the end of the log.
+  package let covered: Offset?
 
   package init(
     map: OffsetMap, source: TopicPartition, target: TopicPartition, destinationStart: Offset,
-    destinationEnd: Offset
+    destinationEnd: Offset, covered: Offset? = nil
   ) {
     self.map = map
     self.source = source
     self.target = target
     self.destinationStart = destinationStart
     self.destinationEnd = destinationEnd
+    self.covered = covered
   }
 
   package func partition(on role: ClusterRole) -> TopicPartition {

@@ -73,6 +73,11 @@ package struct MigrationPlan: Sendable {
   /// Names are unique.
   package func stage(named name: String) -> StagePlan? { stages.first { $0.name == name } }
 
+  /// By stage.
+  package var strategies: [String: Strategy] {
+    Dictionary(stages.map { ($0.name, $0.strategy) }) { first, _ in first }
+  }
+
   /// Reads and checks a plan file.
   ///
   /// Throws: ``PlanError``.

@@ -1,3 +1,5 @@
+package import KafkaModel
+
 /// Topics and groups that move together, and what has to hold.
 package struct StagePlan: Hashable, Sendable, Encodable {
   /// Takes a stage back by itself while it soaks.
@@ -11,6 +13,7 @@ package struct StagePlan: Hashable, Sendable, Encodable {
   package let name: String
   package let topics: [Selector]
   package let groups: [Selector]
+  package let strategy: Strategy
   /// Stops the producers of the cluster that `FERRY_CLUSTER` names.
   package let fence: Hook
   /// Lifts the fence; `nil` runs the fence hook with `FERRY_ACTION=unfence`.
@@ -28,6 +31,7 @@ package struct StagePlan: Hashable, Sendable, Encodable {
 
   /// Where a stage stands is no part of what it means, so it is not encoded.
   private enum CodingKeys: CodingKey {
-    case name, topics, groups, fence, unfence, stability, gates, switchClients, soak, rollbackOn
+    case name, topics, groups, strategy, fence, unfence, stability, gates, switchClients, soak,
+      rollbackOn
   }
 }

@@ -57,12 +57,17 @@ package struct DryRunReport: Codable, Sendable {
     /// In order: what Ferry will do, and with which hook.
     package let steps: [String]
     package let wayBack: [String]
+    /// While only the groups are on the target; empty where all clients move together.
+    package let earlyWayBack: [String]
 
-    package init(stage: String, gates: [String], steps: [String], wayBack: [String]) {
+    package init(
+      stage: String, gates: [String], steps: [String], wayBack: [String], earlyWayBack: [String]
+    ) {
       self.stage = stage
       self.gates = gates
       self.steps = steps
       self.wayBack = wayBack
+      self.earlyWayBack = earlyWayBack
     }
   }
 
@@ -121,6 +126,10 @@ extension DryRunReport {
       text += "\n## Stage \(stage.stage)\n"
       text += section("Gates", stage.gates.isEmpty ? ["none"] : stage.gates, level: 3)
       text += section("Steps", stage.steps, level: 3, numbered: true)
+      if !stage.earlyWayBack.isEmpty {
+        text += section(
+          "Way back before the producers follow", stage.earlyWayBack, level: 3, numbered: true)
+      }
       text += section("Way back after the switch", stage.wayBack, level: 3, numbered: true)
     }
     return text

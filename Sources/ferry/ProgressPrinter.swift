@@ -1,6 +1,7 @@
 import Cutover
 import Engine
 import Foundation
+import KafkaModel
 import Synchronization
 
 /// Shows a run's progress on standard error: one line a stage that is redrawn on a terminal, plain
@@ -60,15 +61,13 @@ enum StatusText {
 
   /// How far the stage is on its way there, or back.
   private static func bar(_ stage: MigrationStatus.Stage) -> String {
-    let there: [Phase] = [
-      .planned, .provisioned, .mirroring, .caughtUp, .validated, .approved, .fenced, .drained,
-      .sealed, .translated, .reversed, .switched, .soaking, .finalizing, .finalized,
-    ]
-    let back: [Phase] = [
-      .retreating, .targetFenced, .reverseDrained, .reverseSealed, .translatedBack, .returned,
-      .rolledBack,
-    ]
-    let path = there.contains(stage.state) ? there : back
+    func path(from phase: Phase) -> [Phase] {
+      [phase] + stage.strategy.path(from: phase).map(\.reaches)
+    }
+    let ways =
+      [path(from: .planned) + path(from: .finalizing)]
+      + [.withdrawing, .recalling, .retreating].map(path)
+    let path = ways.first { $0.contains(stage.state) } ?? ways[0]
     let done = (path.firstIndex(of: stage.state) ?? 0) * 14 / (path.count - 1)
     return "[" + String(repeating: "#", count: done) + String(repeating: ".", count: 14 - done)
       + "]"

@@ -44,6 +44,8 @@ enum RollbackCard {
     case .nothingToUndo: "stop the mirror; clients were not touched"
     case .withdraw:
       "lift the fence and resume the groups on the source; no client has moved, nothing is lost or re-read"
+    case .recall:
+      "pause the groups on the target, carry their commits back, resume them on the source; producers never moved; records lost 0, re-read 0"
     case .retreat:
       stage.faults.isEmpty
         ? "fence the target, carry back what was born there, move groups and producers back; records lost 0, re-read 0"

@@ -7,19 +7,17 @@ import Testing
 struct CutoverMachineTests {
   @Test("A new stage is planned and waits for its engine")
   func start() {
-    let machine = CutoverMachine()
+    let machine = CutoverMachine(.together)
     #expect(machine.phase == .planned && machine.attempt == 1)
     #expect(machine.failure == nil && machine.rollbackReason == nil)
   }
 
-  @Test("Going there performs every step in order and rests while soaking")
-  func there() throws {
-    var machine = CutoverMachine()
-    #expect(
-      try machine.run(.resumed) == [
-        .provision, .mirror, .catchUp, .validate, .approve, .fence, .drain, .seal, .translate,
-        .armReverse, .switchClients, .observe,
-      ])
+  @Test(
+    "Going there performs every step in order and rests while soaking",
+    arguments: Strategy.allCases)
+  func there(_ strategy: Strategy) throws {
+    var machine = CutoverMachine(strategy)
+    #expect(try machine.run(.resumed) == Scripts.there(strategy))
     #expect(machine.phase == .soaking)
     #expect(try machine.run(.finalize) == [.finalize])
     #expect(machine.phase == .finalized)
@@ -54,6 +52,23 @@ struct CutoverMachineTests {
     #expect(machine.phase == .rolledBack)
   }
 
+  @Test("Groups that moved first go back alone, whatever fails before the producers follow")
+  func recall() throws {
+    for (phase, step) in [
+      (.groupsCarried, .moveGroups), (.groupsMoved, .follow), (.following, .fence),
+      (.fenced, .drain), (.drained, .seal), (.sealed, .armReverse),
+    ] as [(Phase, Step)] {
+      var machine = try CutoverMachine(.consumersFirst, after: Scripts.to(phase, .consumersFirst))
+      #expect(
+        try machine.apply(.failed(step, reason: "broke")) == [.perform(.recallGroups)], "\(phase)")
+      #expect(try machine.apply(.done(.recallGroups)) == [.perform(.withdraw)])
+      #expect(try machine.apply(.done(.withdraw)) == [])
+      #expect(
+        machine.phase == .rolledBack && machine.rollbackReason == "\(step.rawValue) failed: broke")
+      #expect(try machine.run(.reopen) == Scripts.there(.consumersFirst))
+    }
+  }
+
   @Test("A stopped step is tried again when the stage is resumed")
   func failureIsResumed() throws {
     var machine = try CutoverMachine(after: Scripts.to(.caughtUp))
@@ -82,9 +97,9 @@ struct CutoverMachineTests {
     }
   }
 
-  @Test("A resume changes nothing but a failure", arguments: Phase.allCases)
-  func resumeIsHarmless(_ phase: Phase) throws {
-    let machine = try CutoverMachine(after: Scripts.to(phase))
+  @Test("A resume changes nothing but a failure", arguments: TransitionTests.cases)
+  func resumeIsHarmless(_ row: TransitionTests.Row, _ strategy: Strategy) throws {
+    let machine = try CutoverMachine(strategy, after: Scripts.to(row.phase, strategy))
     var resumed = machine
     _ = try resumed.apply(.resumed)
     #expect(resumed == machine)

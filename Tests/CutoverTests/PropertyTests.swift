@@ -1,5 +1,6 @@
 import Cutover
 import Foundation
+import KafkaModel
 import Testing
 
 /// What holds of any stage, whatever happens to it.
@@ -7,12 +8,13 @@ import Testing
 struct PropertyTests {
   /// A stage to which anything happened that may happen, and what its journal holds.
   private struct Walk {
-    var machine = CutoverMachine()
+    var machine: CutoverMachine
     var journal: [StageEvent] = []
     var effects: [[StageEffect]] = []
 
     /// Draws events, mostly those that lead on; keeps what the machine takes.
     init(seed: Int, count: Int = 120) {
+      machine = CutoverMachine(PropertyTests.strategy(seed))
       var random = SeededGenerator(seed: seed)
       for _ in 0..<count {
         let leadsOn = machine.step.map { StageEvent.done($0) } ?? .resumed
@@ -26,13 +28,17 @@ struct PropertyTests {
     }
   }
 
-  private static let seeds = 1...60
+  private static let seeds = 1...120
+
+  private static func strategy(_ seed: Int) -> Strategy {
+    seed.isMultiple(of: 2) ? .together : .consumersFirst
+  }
 
   @Test("Walks reach every phase, so that they mean something")
   func walksGoEverywhere() throws {
     var seen: Set<Phase> = []
     for seed in Self.seeds {
-      var machine = CutoverMachine()
+      var machine = CutoverMachine(Self.strategy(seed))
       for event in Walk(seed: seed).journal {
         _ = try machine.apply(event)
         seen.insert(machine.phase)
@@ -46,7 +52,7 @@ struct PropertyTests {
     let walk = Walk(seed: seed)
     let journal = try JSONDecoder().decode(
       [StageEvent].self, from: JSONEncoder().encode(walk.journal))
-    var folded = CutoverMachine()
+    var folded = CutoverMachine(Self.strategy(seed))
     let effects = try journal.map { try folded.apply($0) }
     #expect(folded == walk.machine)
     #expect(effects == walk.effects)
@@ -56,7 +62,8 @@ struct PropertyTests {
   func everyPrefixConverges(_ seed: Int) throws {
     let walk = Walk(seed: seed)
     for count in 0...walk.journal.count {
-      var machine = try CutoverMachine(after: Array(walk.journal.prefix(count)))
+      var machine = try CutoverMachine(
+        Self.strategy(seed), after: Array(walk.journal.prefix(count)))
       var steps = try machine.run(.resumed)
       if machine.phase == .soaking { steps += try machine.run(.finalize) }
       #expect([.finalized, .rolledBack].contains(machine.phase))
@@ -69,11 +76,13 @@ struct PropertyTests {
   func everyWayBackEnds(_ seed: Int) throws {
     let walk = Walk(seed: seed)
     for count in 0...walk.journal.count {
-      var machine = try CutoverMachine(after: Array(walk.journal.prefix(count)))
+      var machine = try CutoverMachine(
+        Self.strategy(seed), after: Array(walk.journal.prefix(count)))
       let expected: [Step]
-      switch machine.phase.wayBack {
+      switch machine.wayBack {
       case .nothingToUndo: expected = []
       case .withdraw: expected = [.withdraw]
+      case .recall: expected = [.recallGroups, .withdraw]
       case .retreat:
         expected = [
           .fenceTarget, .drainReverse, .sealReverse, .translateBack, .returnClients, .release,
@@ -93,7 +102,7 @@ struct PropertyTests {
   @Test("It asks for one thing at a time, and cancels what went on first", arguments: seeds)
   func effectsAreSingle(_ seed: Int) throws {
     let walk = Walk(seed: seed)
-    var machine = CutoverMachine()
+    var machine = CutoverMachine(Self.strategy(seed))
     for (event, effects) in zip(walk.journal, walk.effects) {
       let goingOn = machine.step
       _ = try machine.apply(event)
@@ -107,7 +116,7 @@ struct PropertyTests {
 
   @Test("Past `finalize` it only ever gets to `finalized`", arguments: seeds)
   func noReturn(_ seed: Int) throws {
-    var machine = CutoverMachine()
+    var machine = CutoverMachine(Self.strategy(seed))
     var isFinal = false
     for event in Walk(seed: seed).journal {
       _ = try machine.apply(event)
@@ -121,7 +130,7 @@ struct PropertyTests {
 
   @Test("Only a new attempt counts, and it forgets the old one", arguments: seeds)
   func attempts(_ seed: Int) throws {
-    var machine = CutoverMachine()
+    var machine = CutoverMachine(Self.strategy(seed))
     for event in Walk(seed: seed).journal {
       let before = machine.attempt
       _ = try machine.apply(event)
@@ -136,7 +145,7 @@ struct PropertyTests {
   /// The order in which things are true, not the order of phases: read off the events alone.
   @Test("Nothing is promised before its ground is laid", arguments: seeds)
   func ground(_ seed: Int) throws {
-    var machine = CutoverMachine()
+    var machine = CutoverMachine(Self.strategy(seed))
     // Steps that succeeded, and steps that were asked for, in this attempt.
     var done: Set<Step> = []
     var begun: Set<Step> = []
@@ -149,7 +158,13 @@ struct PropertyTests {
       for case .perform(let step) in try machine.apply(event) { begun.insert(step) }
       if begun.contains(.fence) { #expect(done.isSuperset(of: [.validate, .approve])) }
       if begun.contains(.translate) { #expect(done.isSuperset(of: [.fence, .drain, .seal])) }
-      if begun.contains(.switchClients) { #expect(done.isSuperset(of: [.translate, .armReverse])) }
+      if begun.contains(.carryGroups) { #expect(done.isSuperset(of: [.validate, .approve])) }
+      if begun.contains(.moveGroups) { #expect(done.contains(.carryGroups)) }
+      if begun.contains(.armReverse) { #expect(done.isSuperset(of: [.fence, .drain, .seal])) }
+      if begun.contains(.switchClients) {
+        let groups: Step = machine.strategy == .together ? .translate : .moveGroups
+        #expect(done.isSuperset(of: [groups, .armReverse]))
+      }
       if begun.contains(.finalize) { #expect(done.contains(.observe)) }
       guard machine.phase == .rolledBack else { continue }
       // Whoever fenced the source unfences it, and whoever moved clients carries back what they wrote.
@@ -158,7 +173,9 @@ struct PropertyTests {
           done.isSuperset(of: [
             .fenceTarget, .drainReverse, .sealReverse, .translateBack, .returnClients, .release,
           ]))
-      } else if begun.contains(.fence) {
+      } else if begun.contains(.moveGroups) {
+        #expect(done.isSuperset(of: [.recallGroups, .withdraw]))
+      } else if begun.contains(.fence) || begun.contains(.carryGroups) {
         #expect(done.contains(.withdraw))
       }
     }

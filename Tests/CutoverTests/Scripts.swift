@@ -1,49 +1,58 @@
 import Cutover
+import KafkaModel
 
 /// Ways to every phase, each a list of events that a new machine takes.
 enum Scripts {
-  private static let there: [Step] = [
-    .provision, .mirror, .catchUp, .validate, .approve, .fence, .drain, .seal, .translate,
-    .armReverse, .switchClients, .observe,
-  ]
+  static func there(_ strategy: Strategy) -> [Step] {
+    switch strategy {
+    case .together:
+      [
+        .provision, .mirror, .catchUp, .validate, .approve, .fence, .drain, .seal, .translate,
+        .armReverse, .switchClients, .observe,
+      ]
+    case .consumersFirst:
+      [
+        .provision, .mirror, .catchUp, .validate, .approve, .carryGroups, .moveGroups, .follow,
+        .fence, .drain, .seal, .armReverse, .switchClients, .observe,
+      ]
+    }
+  }
   private static let back: [Step] = [
     .fenceTarget, .drainReverse, .sealReverse, .translateBack, .returnClients, .release,
   ]
 
-  static func to(_ phase: Phase) -> [StageEvent] {
-    switch phase {
-    case .planned: there(steps: 0)
-    case .provisioned: there(steps: 1)
-    case .mirroring: there(steps: 2)
-    case .caughtUp: there(steps: 3)
-    case .validated: there(steps: 4)
-    case .approved: there(steps: 5)
-    case .fenced: there(steps: 6)
-    case .drained: there(steps: 7)
-    case .sealed: there(steps: 8)
-    case .translated: there(steps: 9)
-    case .reversed: there(steps: 10)
-    case .switched: there(steps: 11)
-    case .soaking: there(steps: 12)
-    case .finalizing: to(.soaking) + [.finalize]
-    case .finalized: to(.finalizing) + [.done(.finalize)]
-    case .withdrawing: to(.sealed) + [.rollback(reason: "asked")]
-    case .retreating: back(steps: 0)
-    case .targetFenced: back(steps: 1)
-    case .reverseDrained: back(steps: 2)
-    case .reverseSealed: back(steps: 3)
-    case .translatedBack: back(steps: 4)
-    case .returned: back(steps: 5)
-    case .rolledBack: back(steps: 6)
+  /// The phases that go before one that is reached on the way there, by steps that succeed.
+  private static let reached: [Phase: Step] = [
+    .provisioned: .provision, .mirroring: .mirror, .caughtUp: .catchUp, .validated: .validate,
+    .approved: .approve, .groupsCarried: .carryGroups, .groupsMoved: .moveGroups,
+    .following: .follow, .fenced: .fence, .drained: .drain, .sealed: .seal,
+    .translated: .translate, .reversed: .armReverse, .switched: .switchClients,
+    .soaking: .observe,
+  ]
+
+  static func to(_ phase: Phase, _ strategy: Strategy = .together) -> [StageEvent] {
+    if let step = reached[phase] {
+      let steps = there(strategy)
+      return [.resumed] + steps.prefix(through: steps.firstIndex(of: step)!).map { .done($0) }
     }
-  }
-
-  private static func there(steps count: Int) -> [StageEvent] {
-    [.resumed] + there.prefix(count).map { .done($0) }
-  }
-
-  private static func back(steps count: Int) -> [StageEvent] {
-    to(.soaking) + [.rollback(reason: "asked")] + back.prefix(count).map { .done($0) }
+    let back = back.map { StageEvent.done($0) }
+    switch phase {
+    case .finalizing: return to(.soaking, strategy) + [.finalize]
+    case .finalized: return to(.finalizing, strategy) + [.done(.finalize)]
+    case .withdrawing:
+      let last: Phase = strategy == .together ? .sealed : .approved
+      return to(last, strategy) + [.rollback(reason: "asked")]
+    case .recalling: return to(.drained, strategy) + [.rollback(reason: "asked")]
+    case .recalled: return to(.recalling, strategy) + [.done(.recallGroups)]
+    case .retreating: return to(.soaking, strategy) + [.rollback(reason: "asked")]
+    case .targetFenced: return to(.retreating, strategy) + back.prefix(1)
+    case .reverseDrained: return to(.retreating, strategy) + back.prefix(2)
+    case .reverseSealed: return to(.retreating, strategy) + back.prefix(3)
+    case .translatedBack: return to(.retreating, strategy) + back.prefix(4)
+    case .returned: return to(.retreating, strategy) + back.prefix(5)
+    case .rolledBack: return to(.retreating, strategy) + back.prefix(6)
+    default: return [.resumed]
+    }
   }
 
   /// Every event that there is, with one reason each.
@@ -57,8 +66,8 @@ extension CutoverMachine {
   /// The machine that `events` lead to.
   ///
   /// Throws: `CutoverError` - one of them cannot happen.
-  init(after events: [StageEvent]) throws {
-    self.init()
+  init(_ strategy: Strategy = .together, after events: [StageEvent]) throws {
+    self.init(strategy)
     for event in events { _ = try apply(event) }
   }
 

@@ -1,4 +1,5 @@
 import Cutover
+import KafkaModel
 import Testing
 
 /// Every pair of phase and event, against a table that is written out here and knows nothing of the
@@ -28,30 +29,46 @@ struct TransitionTests {
     }
   }
 
-  static let table: [Row] = [
-    Row(.planned, .provision, .provisioned, fails: nil, back: .rolledBack),
-    Row(.provisioned, .mirror, .mirroring, fails: nil, back: .rolledBack),
-    Row(.mirroring, .catchUp, .caughtUp, fails: nil, back: .rolledBack),
-    Row(.caughtUp, .validate, .validated, fails: nil, back: .rolledBack),
-    Row(.validated, .approve, .approved, fails: nil, back: .rolledBack),
-    Row(.approved, .fence, .fenced, fails: .withdrawing, back: .withdrawing),
-    Row(.fenced, .drain, .drained, fails: .withdrawing, back: .withdrawing),
-    Row(.drained, .seal, .sealed, fails: .withdrawing, back: .withdrawing),
-    Row(.sealed, .translate, .translated, fails: .withdrawing, back: .withdrawing),
-    Row(.translated, .armReverse, .reversed, fails: .withdrawing, back: .withdrawing),
-    Row(.reversed, .switchClients, .switched, fails: .retreating, back: .retreating),
-    Row(.switched, .observe, .soaking, fails: .retreating, back: .retreating),
-    Row(.soaking, nil, nil, fails: nil, back: .retreating),
-    Row(.finalizing, .finalize, .finalized, fails: nil, back: nil),
-    Row(.finalized, nil, nil, fails: nil, back: nil),
-    Row(.withdrawing, .withdraw, .rolledBack, fails: nil, back: nil),
-    Row(.retreating, .fenceTarget, .targetFenced, fails: nil, back: nil),
-    Row(.targetFenced, .drainReverse, .reverseDrained, fails: nil, back: nil),
-    Row(.reverseDrained, .sealReverse, .reverseSealed, fails: nil, back: nil),
-    Row(.reverseSealed, .translateBack, .translatedBack, fails: nil, back: nil),
-    Row(.translatedBack, .returnClients, .returned, fails: nil, back: nil),
-    Row(.returned, .release, .rolledBack, fails: nil, back: nil),
-    Row(.rolledBack, nil, nil, fails: nil, back: nil),
+  /// The rows of both strategies, and those of one alone.
+  static let table: [(row: Row, only: Strategy?)] = [
+    (Row(.planned, .provision, .provisioned, fails: nil, back: .rolledBack), nil),
+    (Row(.provisioned, .mirror, .mirroring, fails: nil, back: .rolledBack), nil),
+    (Row(.mirroring, .catchUp, .caughtUp, fails: nil, back: .rolledBack), nil),
+    (Row(.caughtUp, .validate, .validated, fails: nil, back: .rolledBack), nil),
+    (Row(.validated, .approve, .approved, fails: nil, back: .rolledBack), nil),
+    (Row(.approved, .fence, .fenced, fails: .withdrawing, back: .withdrawing), .together),
+    (
+      Row(.approved, .carryGroups, .groupsCarried, fails: .withdrawing, back: .withdrawing),
+      .consumersFirst
+    ),
+    (
+      Row(.groupsCarried, .moveGroups, .groupsMoved, fails: .recalling, back: .recalling),
+      .consumersFirst
+    ),
+    (Row(.groupsMoved, .follow, .following, fails: .recalling, back: .recalling), .consumersFirst),
+    (Row(.following, .fence, .fenced, fails: .recalling, back: .recalling), .consumersFirst),
+    (Row(.fenced, .drain, .drained, fails: .withdrawing, back: .withdrawing), .together),
+    (Row(.fenced, .drain, .drained, fails: .recalling, back: .recalling), .consumersFirst),
+    (Row(.drained, .seal, .sealed, fails: .withdrawing, back: .withdrawing), .together),
+    (Row(.drained, .seal, .sealed, fails: .recalling, back: .recalling), .consumersFirst),
+    (Row(.sealed, .translate, .translated, fails: .withdrawing, back: .withdrawing), .together),
+    (Row(.sealed, .armReverse, .reversed, fails: .recalling, back: .recalling), .consumersFirst),
+    (Row(.translated, .armReverse, .reversed, fails: .withdrawing, back: .withdrawing), .together),
+    (Row(.reversed, .switchClients, .switched, fails: .retreating, back: .retreating), nil),
+    (Row(.switched, .observe, .soaking, fails: .retreating, back: .retreating), nil),
+    (Row(.soaking, nil, nil, fails: nil, back: .retreating), nil),
+    (Row(.finalizing, .finalize, .finalized, fails: nil, back: nil), nil),
+    (Row(.finalized, nil, nil, fails: nil, back: nil), nil),
+    (Row(.withdrawing, .withdraw, .rolledBack, fails: nil, back: nil), nil),
+    (Row(.recalling, .recallGroups, .recalled, fails: nil, back: nil), .consumersFirst),
+    (Row(.recalled, .withdraw, .rolledBack, fails: nil, back: nil), .consumersFirst),
+    (Row(.retreating, .fenceTarget, .targetFenced, fails: nil, back: nil), nil),
+    (Row(.targetFenced, .drainReverse, .reverseDrained, fails: nil, back: nil), nil),
+    (Row(.reverseDrained, .sealReverse, .reverseSealed, fails: nil, back: nil), nil),
+    (Row(.reverseSealed, .translateBack, .translatedBack, fails: nil, back: nil), nil),
+    (Row(.translatedBack, .returnClients, .returned, fails: nil, back: nil), nil),
+    (Row(.returned, .release, .rolledBack, fails: nil, back: nil), nil),
+    (Row(.rolledBack, nil, nil, fails: nil, back: nil), nil),
   ]
 
   /// All that can be seen of a machine, and what it asked for.
@@ -63,16 +80,28 @@ struct TransitionTests {
     var effects: [StageEffect] = []
   }
 
-  static func row(_ phase: Phase) -> Row { table.first { $0.phase == phase }! }
+  static func rows(_ strategy: Strategy) -> [Row] {
+    table.filter { $0.only == nil || $0.only == strategy }.map(\.row)
+  }
 
-  private static func perform(_ phase: Phase) -> [StageEffect] {
-    row(phase).step.map { [.perform($0)] } ?? []
+  /// Every row with the strategies that it is true of.
+  static let cases: [(Row, Strategy)] = Strategy.allCases.flatMap { strategy in
+    rows(strategy).map { ($0, strategy) }
+  }
+
+  static func row(_ phase: Phase, _ strategy: Strategy) -> Row {
+    rows(strategy).first { $0.phase == phase }!
+  }
+
+  private static func perform(_ phase: Phase, _ strategy: Strategy) -> [StageEffect] {
+    row(phase, strategy).step.map { [.perform($0)] } ?? []
   }
 
   /// What `event` comes to; `nil` where it is refused.
   private static func expected(
-    _ event: StageEvent, in row: Row, isStopped: Bool, reason: String?
+    _ event: StageEvent, in row: Row, _ strategy: Strategy, isStopped: Bool, reason: String?
   ) -> Outcome? {
+    func perform(_ phase: Phase) -> [StageEffect] { Self.perform(phase, strategy) }
     let running = isStopped ? nil : row.step
     switch event {
     case .resumed:
@@ -102,18 +131,20 @@ struct TransitionTests {
   }
 
   private static func check(_ start: CutoverMachine, _ row: Row, isStopped: Bool) throws {
+    let strategy = start.strategy
     for event in Scripts.allEvents {
       var machine = start
       let name: Comment = "\(event) in \(row.phase)"
       let expected = expected(
-        event, in: row, isStopped: isStopped, reason: start.rollbackReason)
+        event, in: row, strategy, isStopped: isStopped, reason: start.rollbackReason)
       do throws(CutoverError) {
         let effects = try machine.apply(event)
         let outcome = Outcome(
           phase: machine.phase, isStopped: machine.failure != nil,
           rollbackReason: machine.rollbackReason, attempt: machine.attempt, effects: effects)
         #expect(outcome == expected, name)
-        #expect(machine.step == (outcome.isStopped ? nil : Self.row(machine.phase).step), name)
+        #expect(
+          machine.step == (outcome.isStopped ? nil : Self.row(machine.phase, strategy).step), name)
         if case .failed(let step, let reason) = event, let failure = machine.failure {
           #expect(failure.step == step && failure.reason == reason, name)
         }
@@ -125,63 +156,64 @@ struct TransitionTests {
     }
   }
 
-  @Test("The table knows each phase once, and each step")
-  func tableIsWhole() {
-    #expect(Self.table.map(\.phase) == Phase.allCases)
-    #expect(Set(Self.table.compactMap(\.step)) == Set(Step.allCases))
-    #expect(Self.table.compactMap(\.step).count == Step.allCases.count)
-    #expect(Self.table.allSatisfy { ($0.step == nil) == ($0.success == nil) })
+  @Test(
+    "The table knows each phase of a strategy once, and each step", arguments: Strategy.allCases)
+  func tableIsWhole(_ strategy: Strategy) {
+    let rows = Self.rows(strategy)
+    #expect(rows.map(\.phase) == strategy.phases)
+    #expect(rows.allSatisfy { ($0.step == nil) == ($0.success == nil) })
   }
 
-  @Test("Each phase takes exactly the events of its row", arguments: Phase.allCases)
-  func eachPhase(_ phase: Phase) throws {
-    let machine = try CutoverMachine(after: Scripts.to(phase))
-    try #require(machine.phase == phase && machine.failure == nil)
-    try Self.check(machine, Self.row(phase), isStopped: false)
+  @Test("Every phase and every step belongs to a strategy")
+  func nothingIsLeftOver() {
+    #expect(Set(Self.table.map(\.row.phase)) == Set(Phase.allCases))
+    #expect(Set(Self.table.compactMap(\.row.step)) == Set(Step.allCases))
+  }
+
+  @Test("Each phase takes exactly the events of its row", arguments: cases)
+  func eachPhase(_ row: Row, _ strategy: Strategy) throws {
+    let machine = try CutoverMachine(strategy, after: Scripts.to(row.phase, strategy))
+    try #require(machine.phase == row.phase && machine.failure == nil)
+    try Self.check(machine, row, isStopped: false)
   }
 
   @Test(
     "A phase whose step failed takes only a resume or a rollback",
-    arguments: table.filter { $0.step != nil && $0.failure == nil }.map(\.phase))
-  func eachStoppedPhase(_ phase: Phase) throws {
-    let row = Self.row(phase)
+    arguments: cases.filter { $0.0.step != nil && $0.0.failure == nil })
+  func eachStoppedPhase(_ row: Row, _ strategy: Strategy) throws {
     let machine = try CutoverMachine(
-      after: Scripts.to(phase) + [.failed(row.step!, reason: "broke")])
-    try #require(machine.phase == phase && machine.failure != nil)
+      strategy,
+      after: Scripts.to(row.phase, strategy) + [.failed(row.step!, reason: "broke")])
+    try #require(machine.phase == row.phase && machine.failure != nil)
     try Self.check(machine, row, isStopped: true)
   }
 
-  @Test("Phases with a way back are those in which a rollback is taken", arguments: table)
-  func waysBack(_ row: Row) {
+  @Test("Phases with a way back are those in which a rollback is taken", arguments: cases)
+  func waysBack(_ row: Row, _ strategy: Strategy) {
     let expected: WayBack =
       switch row.rollback {
       case .rolledBack: .nothingToUndo
       case .withdrawing: .withdraw
+      case .recalling: .recall
       case .retreating: .retreat
       default:
         [.finalizing, .finalized, .rolledBack].contains(row.phase) ? WayBack.none : .underway
       }
-    #expect(row.phase.wayBack == expected)
-    #expect(row.phase.nextStep == row.step && row.step?.reaches == row.success)
+    #expect(row.phase.wayBack(strategy) == expected)
+    #expect(row.phase.nextStep(strategy) == row.step && row.step?.reaches == row.success)
   }
 
   @Test("Records flow one way at a time", arguments: Phase.allCases)
   func mirrors(_ phase: Phase) {
-    let forward: Set<Phase> = [.mirroring, .caughtUp, .validated, .approved, .fenced, .drained]
+    let forward: Set<Phase> = [
+      .mirroring, .caughtUp, .validated, .approved, .groupsCarried, .groupsMoved, .following,
+      .fenced, .drained, .recalling,
+    ]
     let reverse: Set<Phase> = [
       .reversed, .switched, .soaking, .retreating, .targetFenced, .reverseDrained,
     ]
     #expect(phase.isForwardMirrored == forward.contains(phase))
     #expect(phase.isReverseMirrored == reverse.contains(phase))
     #expect(!(phase.isForwardMirrored && phase.isReverseMirrored))
-  }
-
-  @Test("Producers may stand still from `approved` to the switch, and on the way back")
-  func window() {
-    #expect(
-      Phase.allCases.filter(\.isInWindow) == [
-        .approved, .fenced, .drained, .sealed, .translated, .reversed, .withdrawing, .targetFenced,
-        .reverseDrained, .reverseSealed, .translatedBack, .returned,
-      ])
   }
 }

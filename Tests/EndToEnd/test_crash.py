@@ -23,7 +23,11 @@ THERE = [
     "translate", "armReverse", "switchClients", "observe",
 ]  # fmt: skip
 BACK = ["fenceTarget", "drainReverse", "sealReverse", "translateBack", "returnClients", "release"]
-WITHDRAWN = ["withdraw"]
+CONSUMERS_FIRST = ["carryGroups", "moveGroups", "follow", "fence", "drain", "seal", "armReverse"]
+
+
+def consumers_first(text: str) -> str:
+    return text.replace("strategy: together", "strategy: consumers-first")
 
 
 class CrashTests(unittest.TestCase):
@@ -86,6 +90,25 @@ class CrashTests(unittest.TestCase):
             ["hook:fence:target", "hook:pause:target", "hook:switch:source",
              "hook:resume:source", "hook:unfence:source"],
         )  # fmt: skip
+
+    def test_killed_while_groups_go_first_and_come_back_alone(self) -> None:
+        with Scenario() as scenario:
+            scenario.write_plan(consumers_first)
+            started = time.monotonic()
+            points = [f"{when}:{step}" for step in CONSUMERS_FIRST for when in ("begin", "act")]
+            killed = self.kill_at_each(scenario, points[:-1], "sealed")
+            # The reverse mirror is about to be armed; no producer has moved.
+            back = ["begin:recallGroups", "hook:unfence:source", "hook:pause:target"]
+            back += ["act:recallGroups", "begin:withdraw", "hook:resume:source"]
+            for point in back:
+                answer = scenario.ferry("rollback", "--yes", FERRY_FAILPOINT=point)
+                self.assertEqual(answer.returncode, -signal.SIGKILL, f"{point}: {answer.stderr}")
+                killed += 1
+            answer = scenario.ferry("rollback", "--yes")
+            self.assertEqual(scenario.stage()["state"], "rolledBack", answer.stderr)
+            time.sleep(1)
+            scenario.assert_nothing_wrong()
+            print(f"{killed} kills in {time.monotonic() - started:.0f} s, consumers first")
 
     def test_killed_on_the_way_back_before_clients_moved(self) -> None:
         with Scenario() as scenario:

@@ -294,10 +294,6 @@ import Testing
   @Test(
     arguments: [
       (
-        "strategy: consumers-first", 11,
-        "strategy `consumers-first` is not supported yet: use `together`"
-      ),
-      (
         "strategy: togehter", 11,
         "`strategy` is one of together, consumers-first, not `togehter`; did you mean `together`?"
       ),

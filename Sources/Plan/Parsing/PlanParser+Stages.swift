@@ -1,3 +1,4 @@
+internal import KafkaModel
 internal import Yams
 
 extension PlanParser {
@@ -14,7 +15,7 @@ extension PlanParser {
     if let name { choices.stages.append((name, location(of: reader["stage"] ?? node))) }
     let topics = selectors(reader.requiredList("topics"), "topics", .topic)
     let groups = selectors(reader.list("groups"), "groups", .group)
-    strategy(reader)
+    let strategy = reader.choice("strategy", default: Strategy.together)
     let fence = hook(reader.required("fence"), "fence")
     let unfence = hook(reader["unfence"], "unfence")
     let stability = reader.duration("stability", atLeast: .milliseconds(1)) ?? .seconds(5)
@@ -24,19 +25,10 @@ extension PlanParser {
     let rollbackOn = reader.list("rollbackOn").compactMap(trigger)
     guard let name, let fence, let switchClients else { return nil }
     return StagePlan(
-      name: name, topics: topics, groups: groups, fence: fence, unfence: unfence,
+      name: name, topics: topics, groups: groups, strategy: strategy, fence: fence,
+      unfence: unfence,
       stability: stability, gates: gates, switchClients: switchClients, soak: soak,
       rollbackOn: rollbackOn, location: location(of: node))
-  }
-
-  private func strategy(_ reader: MappingReader) {
-    guard let node = reader["strategy"], let text = reader.string("strategy") else { return }
-    switch text {
-    case "together": break
-    case "consumers-first":
-      problem(node, "strategy `consumers-first` is not supported yet: use `together`")
-    default: unknownWord(node, "strategy", text, ["together", "consumers-first"])
-    }
   }
 
   private func gate(_ node: Node) -> Gate? {
