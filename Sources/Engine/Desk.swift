@@ -11,6 +11,7 @@ struct Desk: Sendable {
   let plan: MigrationPlan
   let ledger: Ledger
   let board: StatusBoard
+  let budgets: MirrorBudgets
   let runners: [StageRunner]
   let onStatus: @Sendable (MigrationStatus) -> Void
 
@@ -63,6 +64,17 @@ struct Desk: Sendable {
           answer: (
             command: command.id, outcome: CommandOutcome(accepted: true, message: "acknowledged")
           ))
+      case "throttle":
+        guard let throttling = Throttling(command) else {
+          try ledger.refuse(command, "the command names no rate")
+          continue
+        }
+        try ledger.record(
+          .throttle, stage: nil, throttling,
+          answer: (
+            command: command.id, outcome: CommandOutcome(accepted: true, message: "throttled")
+          ))
+        budgets.set(ledger.rates)
       case "rollback", "finalize":
         guard let runner = runners.first(where: { $0.context.stage.name == command.stage }) else {
           try ledger.refuse(command, "the plan has no stage \(command.stage ?? "")")

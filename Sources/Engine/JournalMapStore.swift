@@ -8,9 +8,14 @@ struct JournalMapStore: MapStore {
   let ledger: Ledger
   /// Journal ids by the partition's name on the source.
   let partitions: [TopicPartition: PartitionRow]
+  /// Whether the plan accepts gaps of a partition, by its name on the source.
+  private let acceptsGaps: @Sendable (TopicPartition) -> Bool
 
-  init(_ ledger: Ledger) throws {
+  init(
+    _ ledger: Ledger, acceptsGaps: @escaping @Sendable (TopicPartition) -> Bool = { _ in false }
+  ) throws {
     self.ledger = ledger
+    self.acceptsGaps = acceptsGaps
     partitions = Dictionary(
       uniqueKeysWithValues: try ledger.journal.partitions().map { ($0.source, $0) })
   }
@@ -33,7 +38,11 @@ struct JournalMapStore: MapStore {
   }
 
   func state(of source: TopicPartition, _ direction: Direction) async throws -> MirrorState {
-    try mapAndState(of: source, direction).state
+    // The row alone: a map may have millions of segments.
+    let row = try ledger.journal.partition(partitions[source]!.id)
+    var ends: [ClusterRole: Offset] = [:]
+    for role in ClusterRole.allCases { ends[role] = row.mapEnd(on: role) }
+    return state(of: row, direction, ends, row.lastDigest, row.positions)
   }
 
   /// Both at one moment: a running mirror adds to them together.
@@ -44,13 +53,28 @@ struct JournalMapStore: MapStore {
     let stored = try ledger.journal.loadMap(row.id)
     var ends: [ClusterRole: Offset] = [:]
     for role in ClusterRole.allCases { ends[role] = stored.map.end(on: role) }
-    let start = ledger.armedPositions(direction)[source] ?? Offset(0)
-    let position = max(
-      stored.positions[direction] ?? start, ends[direction.origin] ?? start, start)
-    let state = MirrorState(
-      source: source, target: row.target, mapEnds: ends, lastDigest: stored.lastDigest,
-      position: position, destinationBase: ledger.lastBases(direction)[source] ?? Offset(0))
-    return (stored.map, state)
+    return (stored.map, state(of: row, direction, ends, stored.lastDigest, stored.positions))
+  }
+
+  private func state(
+    of row: PartitionRow, _ direction: Direction, _ ends: [ClusterRole: Offset],
+    _ lastDigest: RecordDigest?, _ positions: [Direction: Offset]
+  ) -> MirrorState {
+    let start = ledger.armedPositions(direction)[row.source] ?? Offset(0)
+    let position = max(positions[direction] ?? start, ends[direction.origin] ?? start, start)
+    return MirrorState(
+      source: row.source, target: row.target, mapEnds: ends, lastDigest: lastDigest,
+      position: position, destinationBase: ledger.lastBases(direction)[row.source] ?? Offset(0))
+  }
+
+  func accept(
+    gap: Range<Offset>, of source: TopicPartition, _ direction: Direction
+  ) async throws -> Bool {
+    guard direction == .forward, acceptsGaps(source) else { return false }
+    try ledger.record(
+      .gap, stage: nil,
+      AcceptedGap(partition: source, from: gap.lowerBound, to: gap.upperBound))
+    return true
   }
 
   func truncate(

@@ -50,6 +50,9 @@ final class Ledger: Sendable {
     folded.withLock { $0.begun.contains("\(stage)/\(attempt)/\(step.rawValue)") }
   }
 
+  /// Rates that were set while engines ran, in bytes a second, by ``Throttling/Budget``; 0 is no limit.
+  var rates: [Throttling.Budget: Int64] { folded.withLock { $0.rates } }
+
   /// Applies `event` to the stage's machine and writes both in one transaction, with what the step
   /// found, the beginning of the next step and the answer to the command that caused it.
   @discardableResult
@@ -115,6 +118,10 @@ package enum EntryKind: String, Sendable {
   case armed
   /// A hook ran.
   case hook
+  /// A rate was set: see ``Throttling``.
+  case throttle
+  /// Records that the source dropped were given up: see ``AcceptedGap``.
+  case gap
   /// The engine started or stopped.
   case engine
 }
@@ -170,6 +177,8 @@ package struct Folded: Sendable {
   package var positions: [Direction: [TopicPartition: Offset]] = [:]
   package var evidence: [String: Evidence] = [:]
   package var begun: Set<String> = []
+  package var rates: [Throttling.Budget: Int64] = [:]
+  package var gaps: [AcceptedGap] = []
 
   /// - Parameter strategies: by stage, as the plan has them; `together` where there is none.
   package init(_ journal: MigrationJournal, strategies: [String: Strategy]) throws {
@@ -204,6 +213,13 @@ package struct Folded: Sendable {
       armed["\(stage)/\(entry.attempt)/\(entry.direction.rawValue)"] = entry
       bases[entry.direction, default: [:]].merge(entry.bases) { _, new in new }
       positions[entry.direction, default: [:]].merge(entry.positions) { _, new in new }
+    case .throttle:
+      rates.merge(try JSON.value(Throttling.self, event.payload).rates) { _, new in new }
+    case .gap:
+      let gap = try JSON.value(AcceptedGap.self, event.payload)
+      // One that is found again after a crash is the same one.
+      gaps.removeAll { $0.partition == gap.partition && $0.from == gap.from }
+      gaps.append(gap)
     case .hook, .engine, nil:
       break
     }

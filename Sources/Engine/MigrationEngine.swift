@@ -65,12 +65,13 @@ package struct MigrationEngine: Sendable {
 
     let ledger = try Ledger(journal, lease: lease, strategies: plan.strategies)
     let board = StatusBoard()
-    let throttle = Throttle(bytesPerSecond: plan.mirror.bytesPerSecond)
+    let budgets = MirrorBudgets(plan.mirror, ledger.rates)
+    let order = BackfillOrder()
     var runners: [StageRunner] = []
     for stage in plan.stages where request.stage == nil || request.stage == stage.name {
       let context = StageContext(
         plan: plan, stage: stage, estate: estate, clusters: clusters, ledger: ledger,
-        throttle: throttle, board: board, logger: logger)
+        budgets: budgets, order: order, board: board, logger: logger)
       let earlier = plan.stages.prefix { $0.name != stage.name }.map(\.name)
       runners.append(
         StageRunner(
@@ -104,7 +105,9 @@ package struct MigrationEngine: Sendable {
       }
     }
     try ledger.record(.engine, stage: nil, ["started": LeaseHolder.current.description])
-    let desk = Desk(plan: plan, ledger: ledger, board: board, runners: runners, onStatus: onStatus)
+    let desk = Desk(
+      plan: plan, ledger: ledger, board: board, budgets: budgets, runners: runners,
+      onStatus: onStatus)
     do {
       try await runStages(runners, desk)
     } catch is CancellationError {

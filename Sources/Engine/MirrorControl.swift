@@ -14,7 +14,9 @@ actor MirrorControl {
 
   private let clusters: Clusters
   private let store: @Sendable () throws -> any MapStore
-  private let throttle: Throttle
+  private let budgets: MirrorBudgets
+  private let order: BackfillOrder
+  private let priority: @Sendable (TopicPartition) -> Int
   private let lanes: Int?
   private let memoryBytes: Int64
   private let logger: Logger
@@ -22,26 +24,38 @@ actor MirrorControl {
   private var failure: (any Error)?
 
   init(
-    clusters: Clusters, throttle: Throttle, lanes: Int?, memoryBytes: Int64, logger: Logger,
+    clusters: Clusters, budgets: MirrorBudgets, order: BackfillOrder,
+    priority: @escaping @Sendable (TopicPartition) -> Int, lanes: Int?, memoryBytes: Int64,
+    logger: Logger,
     store: @escaping @Sendable () throws -> any MapStore
   ) {
     self.clusters = clusters
     self.store = store
-    self.throttle = throttle
+    self.budgets = budgets
+    self.order = order
+    self.priority = priority
     self.lanes = lanes
     self.memoryBytes = memoryBytes
     self.logger = logger
   }
 
   /// Starts mirroring `partitions`; nothing happens where that mirror runs already.
-  func start(_ direction: Direction, _ partitions: [TopicPartition]) async throws {
-    if let running, running.direction == direction { return }
+  ///
+  /// - Parameter isUrgent: clients wait for it: nothing of it is held back as backfill.
+  func start(
+    _ direction: Direction, _ partitions: [TopicPartition], isUrgent: Bool
+  ) async throws {
+    if let running, running.direction == direction {
+      if isUrgent { await running.replicator.hurry() }
+      return
+    }
     await stop()
     failure = nil
     let replicator = Replicator(
       direction: direction, origin: clusters.connection(direction.origin),
       destination: clusters.connection(direction.destination), store: try store(),
-      throttle: throttle, laneCount: Self.laneCount(lanes, partitions: partitions.count),
+      budgets: budgets, order: order, priority: priority, isUrgent: isUrgent,
+      laneCount: Self.laneCount(lanes, partitions: partitions.count),
       limits: Self.limits(memoryBytes: memoryBytes), logger: logger)
     let task = Task {
       do {

@@ -22,7 +22,7 @@ final class StageContext: Sendable {
 
   init(
     plan: MigrationPlan, stage: StagePlan, estate: Estate, clusters: Clusters, ledger: Ledger,
-    throttle: Throttle, board: StatusBoard, logger: Logger
+    budgets: MirrorBudgets, order: BackfillOrder, board: StatusBoard, logger: Logger
   ) {
     self.plan = plan
     self.stage = stage
@@ -35,9 +35,10 @@ final class StageContext: Sendable {
     logger[metadataKey: "stage"] = "\(stage.name)"
     self.logger = logger
     mirrors = MirrorControl(
-      clusters: clusters, throttle: throttle, lanes: plan.mirror.lanes,
-      memoryBytes: plan.mirror.memoryBytes, logger: logger
-    ) { try JournalMapStore(ledger) }
+      clusters: clusters, budgets: budgets, order: order,
+      priority: { plan.topicRule(for: $0.topic)?.priority ?? 0 }, lanes: plan.mirror.lanes,
+      memoryBytes: plan.mirror.memoryBytes, logger: logger,
+      store: { try JournalMapStore(ledger) { plan.topicRule(for: $0.topic)?.onGap == .accept } })
   }
 
   var machine: CutoverMachine { ledger.machine(of: stage.name) }

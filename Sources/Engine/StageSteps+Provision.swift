@@ -59,7 +59,7 @@ extension StageSteps {
   /// Arms the forward mirror and starts it.
   func mirror() async throws -> Evidence {
     if armed(.forward) == nil { try await armForward() }
-    try await context.mirrors.start(.forward, context.partitions)
+    try await context.mirrors.start(.forward, context.partitions, isUrgent: false)
     try await awaitSettledMirror()
     return Evidence()
   }

@@ -26,7 +26,7 @@ extension StageSteps {
         Armed(
           direction: .reverse, attempt: context.machine.attempt, bases: bases, positions: [:]))
     }
-    try await context.mirrors.start(.reverse, reversePartitions)
+    try await context.mirrors.start(.reverse, reversePartitions, isUrgent: true)
     try await awaitSettledMirror()
     try await sendCanary()
     var evidence = Evidence()

@@ -50,9 +50,14 @@ struct StageSteps: Sendable {
   func ensureMirrors() async throws {
     let machine = context.machine
     if machine.phase.isReverseMirrored, armed(.reverse) != nil {
-      try await context.mirrors.start(.reverse, reversePartitions)
+      try await context.mirrors.start(.reverse, reversePartitions, isUrgent: true)
     } else if machine.phase.isForwardMirrored, armed(.forward) != nil {
-      try await context.mirrors.start(.forward, context.partitions)
+      // From the fence on producers stand still until all is carried over; groups that have moved read
+      // what is carried.
+      let isUrgent = [Step.carryGroups, .fence].contains {
+        context.ledger.wasBegun(context.stage.name, $0, attempt: machine.attempt)
+      }
+      try await context.mirrors.start(.forward, context.partitions, isUrgent: isUrgent)
     }
   }
 

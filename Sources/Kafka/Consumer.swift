@@ -7,13 +7,17 @@ package import KafkaModel
 /// Not thread-safe and its methods block: it belongs to one actor pinned by a ``PinnedExecutor``.
 @safe package final class Consumer {
   private let handle: ClientHandle
-  private let queue: OpaquePointer
+  private let queues: [OpaquePointer]
   private var topics: [OpaquePointer] = unsafe []
   private var indexes: [String: Int] = [:]
   private var started: Set<TopicPartition> = []
   private let batch: UnsafeMutablePointer<UnsafeMutablePointer<rd_kafka_message_t>?>
   private static let batchCapacity = 4096
-  private var poke: FetchPoke
+  private var pokes: [FetchPoke]
+
+  /// Where messages wait to be taken. librdkafka bounds each by itself, so that a full queue does not
+  /// keep it from fetching for the other.
+  package enum Queue: Int, CaseIterable, Sendable { case first, second }
 
   /// Where reading starts.
   package enum Position: Hashable, Sendable {
@@ -42,8 +46,9 @@ package import KafkaModel
     ]
     own.merge(properties) { _, given in given }
     handle = try ClientHandle(RD_KAFKA_CONSUMER, connection, properties: own)
-    poke = FetchPoke(connection)
-    unsafe queue = rd_kafka_queue_new(handle.pointer)
+    pokes = Queue.allCases.map { _ in FetchPoke(connection) }
+    let pointer = unsafe handle.pointer
+    unsafe queues = Queue.allCases.map { _ in unsafe rd_kafka_queue_new(pointer) }
     unsafe batch = .allocate(capacity: Self.batchCapacity)
   }
 
@@ -59,8 +64,10 @@ package import KafkaModel
       unsafe rd_kafka_consume_stop(topics[indexes[partition.topic]!], partition.partition)
     }
     for index in unsafe topics.indices { unsafe rd_kafka_topic_destroy(topics[index]) }
-    unsafe WakeUp.detach(queue)
-    unsafe rd_kafka_queue_destroy(queue)
+    for index in unsafe queues.indices {
+      unsafe WakeUp.detach(queues[index])
+      unsafe rd_kafka_queue_destroy(queues[index])
+    }
     handle.destroy()
     unsafe batch.deallocate()
   }
@@ -87,7 +94,7 @@ package import KafkaModel
 
   /// Starts reading a partition. Problems with it arrive as messages of kind `failure`.
   package func start(
-    _ partition: TopicPartition, at position: Position
+    _ partition: TopicPartition, at position: Position, queue: Queue = .first
   ) throws(KafkaError) {
     let offset: Int64 =
       switch position {
@@ -97,7 +104,8 @@ package import KafkaModel
       }
     let topic = unsafe topics[try index(of: partition.topic)]
     guard
-      unsafe rd_kafka_consume_start_queue(topic, partition.partition, offset, queue) == 0
+      unsafe rd_kafka_consume_start_queue(
+        topic, partition.partition, offset, queues[queue.rawValue]) == 0
     else { throw handle.error(rd_kafka_last_error(), "read \(partition)") }
     started.insert(partition)
   }
@@ -109,7 +117,9 @@ package import KafkaModel
   }
 
   /// Lets messages wake a thread that waits. `wakeUp` has to outlive this consumer or its closing.
-  package func signal(_ wakeUp: WakeUp) { unsafe wakeUp.attach(queue) }
+  package func signal(_ wakeUp: WakeUp) {
+    for index in unsafe queues.indices { unsafe wakeUp.attach(queues[index]) }
+  }
 
   /// Takes up to `max` messages, waiting up to `timeoutMilliseconds` for the first, and hands each to
   /// `body` in the order of its partition.
@@ -117,13 +127,14 @@ package import KafkaModel
   /// Returns: how many there were.
   @discardableResult
   package func consume(
-    max: Int = 1024, timeoutMilliseconds: Int32,
+    from queue: Queue = .first, max: Int = 1024, timeoutMilliseconds: Int32,
     _ body: (ConsumedMessage) -> ConsumedMessage.Disposition
   ) throws(KafkaError) -> Int {
     while try unsafe handle.serveEvent(timeoutMilliseconds: 0) {}
-    unsafe poke.poke(handle.pointer, waiting: rd_kafka_queue_length(queue))
+    let queue = queue.rawValue
+    unsafe pokes[queue].poke(handle.pointer, waiting: rd_kafka_queue_length(queues[queue]))
     let count = unsafe rd_kafka_consume_batch_queue(
-      queue, timeoutMilliseconds, batch, min(max, Self.batchCapacity))
+      queues[queue], timeoutMilliseconds, batch, min(max, Self.batchCapacity))
     guard count >= 0 else { throw handle.error(rd_kafka_last_error(), "read a batch") }
     for index in 0..<count {
       guard let pointer = unsafe batch[index] else { continue }

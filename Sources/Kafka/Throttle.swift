@@ -2,11 +2,22 @@ internal import Foundation
 internal import Synchronization
 
 /// A budget of bytes a second that several readers share. Changeable while they read.
+///
+/// It is spent in small portions, so that those who share it get about as much each, and whoever takes
+/// more than there was makes up for it by waiting longer: over time the rate is exact.
 package final class Throttle: Sendable {
   private struct State {
     var bytesPerSecond: Int64?
     var available: Double = 0
     var refilled = ContinuousClock.now
+
+    mutating func refill(_ rate: Int64) {
+      let now = ContinuousClock.now
+      let earned = Double(rate) * ((now - refilled) / .seconds(1))
+      refilled = now
+      // At most 100 ms of budget are saved up, so that a pause is not followed by a burst.
+      available = min(available + earned, Double(rate) / 10)
+    }
   }
 
   private let state: Mutex<State>
@@ -16,24 +27,24 @@ package final class Throttle: Sendable {
     state = Mutex(State(bytesPerSecond: bytesPerSecond))
   }
 
+  /// A change forgets what was saved up or overdrawn at the old rate.
   package var bytesPerSecond: Int64? {
     get { state.withLock { $0.bytesPerSecond } }
-    set { state.withLock { $0.bytesPerSecond = newValue } }
+    set { state.withLock { $0 = State(bytesPerSecond: newValue) } }
   }
 
-  /// Whether bytes may be read now. Reading more than there were is made up for by waiting longer.
-  package var isOpen: Bool {
+  /// Bytes that one reader may read now, a hundredth of a second's at most; 0 where it has to wait,
+  /// `nil` where there is no limit.
+  package var portion: Int? {
     state.withLock { state in
-      guard let rate = state.bytesPerSecond else { return true }
-      let now = ContinuousClock.now
-      let elapsed = now - state.refilled
-      state.refilled = now
-      // At most 100 ms of budget are saved up, so that a pause is not followed by a burst.
-      state.available = min(
-        state.available + Double(rate) * (elapsed / .seconds(1)), Double(rate) / 10)
-      return state.available > 0
+      guard let rate = state.bytesPerSecond else { return nil }
+      state.refill(rate)
+      return state.available > 0 ? max(1, Int(min(state.available, Double(rate) / 100))) : 0
     }
   }
+
+  /// Whether bytes may be read now.
+  package var isOpen: Bool { portion != 0 }
 
   /// Blocks the thread until bytes may be read, or the task was cancelled.
   package func wait() {

@@ -19,37 +19,42 @@ package actor Lane {
   private let wakeUp = WakeUp()
   private let hasher = RecordHasher()
   private let store: any MapStore
-  private let throttle: Throttle
+  private let budgets: MirrorBudgets
+  private let order: BackfillOrder
   private let progress: MirrorProgress
   private let logger: Logger
   private let limits: LaneLimits
   private let slots: SlotTable
   private let stopping = Atomic(false)
+  private let hurrying = Atomic(false)
 
   package init(
     direction: Direction, origin: ClusterConnection, destination: ClusterConnection,
-    partitions: [MirrorState], store: any MapStore, throttle: Throttle, progress: MirrorProgress,
-    limits: LaneLimits, name: String
+    partitions: [LanePartition], store: any MapStore, budgets: MirrorBudgets,
+    order: BackfillOrder, progress: MirrorProgress, limits: LaneLimits, name: String
   ) throws(KafkaError) {
     executor = PinnedExecutor(name: name)
     self.direction = direction
     self.store = store
-    self.throttle = throttle
+    self.budgets = budgets
+    self.order = order
     self.progress = progress
     self.limits = limits
     logger = origin.logger
+    // Each class of partitions has a queue of its own, and each queue these bounds.
+    let queues = Set(partitions.map(\.isBackfill)).count
     consumer = try Consumer(
       origin,
       properties: [
-        "queued.min.messages": String(limits.records * 2),
-        "queued.max.messages.kbytes": String(limits.bytes / 2048),
+        "queued.min.messages": String(limits.records * 2 / max(1, queues)),
+        "queued.max.messages.kbytes": String(limits.bytes / 2048 / max(1, queues)),
         "fetch.wait.max.ms": "100",
       ])
     producer = try Producer(destination)
     var slots = SlotTable()
     for partition in partitions {
-      let from = partition.partition(on: direction.origin)
-      let to = partition.partition(on: direction.destination)
+      let from = partition.state.partition(on: direction.origin)
+      let to = partition.state.partition(on: direction.destination)
       slots.add(
         Slot(partition, direction, producerTopic: try producer.index(of: to.topic)),
         topic: try consumer.index(of: from.topic))
@@ -69,8 +74,13 @@ package actor Lane {
     // A local variable: the loop below touches it several times a record, and what belongs to an actor
     // is checked at run time for overlapping accesses.
     var state = LaneState(slots: slots)
-    for slot in slots.all { try consumer.start(slot.origin, at: .offset(slot.position)) }
+    for slot in slots.all where slot.backfill == nil {
+      try consumer.start(slot.origin, at: .offset(slot.position))
+    }
+    for slot in slots.all where slot.backfill != nil { order.add(slot.priority) }
+    defer { for slot in state.slots.all where slot.backfill != nil { order.remove(slot.priority) } }
     do {
+      try startBackfill(&state)
       try await loop(&state)
       // A stop leaves nothing in doubt if the destination answers in time; if not, the next start
       // reconciles.
@@ -85,10 +95,14 @@ package actor Lane {
     }
     try await checkpoint(&state)
     close()
+    if let gap = state.gap { throw gap }
   }
 
   /// Ends ``run()`` soon.
   package nonisolated func stop() { stopping.store(true, ordering: .relaxed) }
+
+  /// Soon treats all backfill as tail: clients wait for it.
+  package nonisolated func hurry() { hurrying.store(true, ordering: .relaxed) }
 
   private func close() {
     producer.close(discarding: true)
@@ -98,16 +112,8 @@ package actor Lane {
   /// Never suspends but for the store: a suspended task may go on elsewhere than on this thread.
   private func loop(_ state: inout LaneState) async throws {
     var lastCheckpoint = ContinuousClock.now
-    while !stopping.load(ordering: .relaxed), !Task.isCancelled {
-      let isOpen = throttle.isOpen
-      var received = 0
-      if isOpen, state.outstandingRecords < limits.records, state.outstandingBytes < limits.bytes {
-        received = try consumer.consume(max: 1024, timeoutMilliseconds: 0) {
-          receive($0, &state)
-        }
-        throttle.spend(state.unspent)
-        state.unspent = 0
-      }
+    while !stopping.load(ordering: .relaxed), !Task.isCancelled, state.gap == nil {
+      let received = try read(&state)
       let served = try serve(&state)
       if let end = state.end { throw end }
       // What rests is told soon, since a cutover waits for it.
@@ -116,11 +122,88 @@ package actor Lane {
       let now = ContinuousClock.now
       if now >= lastCheckpoint + interval {
         try await checkpoint(&state)
+        try startBackfill(&state)
         lastCheckpoint = now
       } else if received == 0, served == 0 {
-        wakeUp.wait(milliseconds: isOpen ? (isResting ? 10 : 50) : 2)
+        wakeUp.wait(milliseconds: state.isHeldBack ? 2 : (isResting ? 10 : 50))
       }
     }
+  }
+
+  /// Takes what waits, the tail first.
+  ///
+  /// Returns: how many messages there were.
+  private func read(_ state: inout LaneState) throws -> Int {
+    state.isHeldBack = false
+    var received = 0
+    if state.backfillLeft < state.slots.all.count {
+      received += try read(.first, budgets.tail, limits.records, limits.bytes, &state)
+    }
+    if state.backfillLeft > 0 {
+      // The tail finds room in any case.
+      received += try read(
+        .second, budgets.backfill, limits.records / 4 * 3, limits.bytes / 4 * 3, &state)
+      try moveCaughtUp(&state)
+    }
+    return received
+  }
+
+  private func read(
+    _ queue: Consumer.Queue, _ budget: Throttle, _ records: Int, _ bytes: Int,
+    _ state: inout LaneState
+  ) throws -> Int {
+    guard state.outstandingRecords < records, state.outstandingBytes < bytes else { return 0 }
+    var count = 1024
+    if let portion = budget.portion {
+      state.isHeldBack = state.isHeldBack || portion == 0
+      guard portion > 0 else { return 0 }
+      count = min(count, max(1, Int(Double(portion) / state.recordBytes)))
+    }
+    let before = state.outstandingRecords
+    let received = try consumer.consume(from: queue, max: count, timeoutMilliseconds: 0) {
+      receive($0, &state)
+    }
+    if state.unspent > 0 {
+      let average = Double(state.unspent) / Double(max(1, state.outstandingRecords - before))
+      state.recordBytes += (average - state.recordBytes) / 8
+      budget.spend(state.unspent)
+      state.unspent = 0
+    }
+    return received
+  }
+
+  /// Begins to read the backfill whose turn it is.
+  private func startBackfill(_ state: inout LaneState) throws {
+    guard state.backfillLeft > 0 else { return }
+    if hurrying.load(ordering: .relaxed) {
+      for index in state.slots.all.indices where state.slots[index].backfill != nil {
+        state.slots[index].backfill = .done
+        state.caughtUp.append(index)
+      }
+      return try moveCaughtUp(&state)
+    }
+    for index in state.slots.all.indices where state.slots[index].backfill == .waiting {
+      let slot = state.slots[index]
+      guard slot.fault == nil, order.isTurn(of: slot.priority) else { continue }
+      try consumer.start(slot.origin, at: .offset(slot.position), queue: .second)
+      state.slots[index].backfill = .running
+    }
+  }
+
+  /// What has met its end is tail from now on. What still waits of it is fetched again.
+  private func moveCaughtUp(_ state: inout LaneState) throws {
+    guard !state.caughtUp.isEmpty else { return }
+    for index in state.caughtUp where state.slots[index].backfill == .done {
+      let slot = state.slots[index]
+      if slot.fault == nil {
+        consumer.stop(slot.origin)
+        try consumer.start(slot.origin, at: .offset(slot.position))
+      }
+      state.slots[index].backfill = nil
+      state.backfillLeft -= 1
+      order.remove(slot.priority)
+    }
+    state.caughtUp.removeAll()
   }
 
   private func receive(
@@ -139,17 +222,20 @@ package actor Lane {
         $0.position = max($0.position, message.offset)
         $0.isAtEnd = true
       }
+      if state.slots[index].backfill == .running {
+        state.slots[index].backfill = .done
+        state.caughtUp.append(index)
+      }
     case .failure:
       let slot = state.slots[index]
       let error = consumer.error(of: message, reading: slot.origin)
       if error.isOffsetOutOfRange {
-        // The origin dropped what was to be read next, or it ends before that.
-        let start = consumer.logStart(of: slot.origin) ?? slot.position + 1
-        state.change(index) {
-          $0.fail(
-            start > slot.position
-              ? .retentionGap(origin: slot.origin, from: slot.position, to: start)
-              : .originChanged(origin: slot.origin, at: slot.position))
+        // The origin dropped what was to be read next, or it ends before that. Reconciliation knows
+        // what to do about a gap.
+        if consumer.logStart(of: slot.origin) ?? slot.position + 1 > slot.position {
+          state.gap = error
+        } else {
+          state.change(index) { $0.fail(.originChanged(origin: slot.origin, at: slot.position)) }
         }
       } else if !error.isRetriable {
         state.change(index) { $0.fail(.unreadable(origin: slot.origin, reason: error.summary)) }
@@ -215,6 +301,12 @@ package actor Lane {
         logger.error("\(fault.summary)")
         consumer.stop(state.slots[index].origin)
         state.slots[index].isStopped = true
+        if state.slots[index].backfill != nil {
+          // Nobody waits for it any more.
+          order.remove(state.slots[index].priority)
+          state.slots[index].backfill = nil
+          state.backfillLeft -= 1
+        }
       }
       changes[state.slots[index].source] = state.slots[index].progress
       checkpoints.append(state.slots[index].takeCheckpoint(direction))

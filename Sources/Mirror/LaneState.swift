@@ -11,10 +11,24 @@ struct LaneState {
   var outstandingBytes = 0
   /// Bytes read and not yet told to the throttle.
   var unspent = 0
+  /// Of the last records read, each in bytes: how many fit into a budget's portion.
+  var recordBytes = 1024.0
+  /// Partitions that are not tail yet.
+  var backfillLeft = 0
+  /// Backfill that has met its end, to be read as tail.
+  var caughtUp: [Int] = []
+  /// A budget keeps the lane from reading.
+  var isHeldBack = false
+  /// The origin dropped records that were to be read next: the lane ends once all that it has read is
+  /// stored.
+  var gap: KafkaError?
   /// Why the lane has to end, if it has: the producer ended, or what it wrote is in doubt.
   var end: KafkaError?
 
-  init(slots: SlotTable) { self.slots = slots }
+  init(slots: SlotTable) {
+    self.slots = slots
+    backfillLeft = slots.all.count { $0.backfill != nil }
+  }
 
   /// Changes a slot, and notes that there is something to checkpoint.
   mutating func change<Result>(_ index: Int, _ body: (inout Slot) -> Result) -> Result {

@@ -54,6 +54,12 @@ package protocol MapStore: Sendable {
   /// The map and state of a partition in one direction.
   func state(of source: TopicPartition, _ direction: Direction) async throws -> MirrorState
   func map(of source: TopicPartition) async throws -> OffsetMap
+  /// The origin dropped the records in `gap` before they were mirrored.
+  ///
+  /// Returns: whether to go on behind them, which is then noted durably.
+  func accept(
+    gap: Range<Offset>, of source: TopicPartition, _ direction: Direction
+  ) async throws -> Bool
   /// Forgets pairs at or behind `end` on `role`'s log.
   func truncate(
     _ source: TopicPartition, to end: Offset, on role: ClusterRole, lastDigest: RecordDigest?,

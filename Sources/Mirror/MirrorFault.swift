@@ -38,7 +38,8 @@ extension MirrorFault: OperatorError {
   package var hint: String {
     switch self {
     case .foreignWrite: "find the writer, stop it, and mirror this topic into an empty one"
-    case .retentionGap: "raise the topic's retention, and mirror it anew into an empty target topic"
+    case .retentionGap:
+      "raise the topic's retention, and mirror it anew into an empty target topic, with `onGap: accept` if such records are expendable"
     case .originChanged: "find out who changed the topic; mirror it anew into an empty target topic"
     case .destinationTruncated: "find out what the destination lost before going on"
     case .refused: "raise the limit on the destination topic, then `ferry run` again"

@@ -94,8 +94,11 @@ package struct Reconciler: Sendable {
       return stopped(.originChanged(origin: originPartition, at: bounds.end))
     }
     if bounds.start > state.position {
-      return stopped(
-        .retentionGap(origin: originPartition, from: state.position, to: bounds.start))
+      let gap = state.position..<bounds.start
+      guard try await skip(gap, &state, destinationEnd: end) else {
+        return stopped(
+          .retentionGap(origin: originPartition, from: gap.lowerBound, to: gap.upperBound))
+      }
     }
 
     var lost: Int64 = 0
@@ -115,6 +118,23 @@ package struct Reconciler: Sendable {
         state: state, adopted: 0, lost: lost, fault: nil, left: bounds.end - state.position)
     }
     return try await adopt(state, end: end, bounds)
+  }
+
+  /// Goes on behind records that the origin dropped, if that is allowed. What was written and not noted
+  /// could no longer be told from foreign records, so the destination has to end where the map does.
+  private func skip(
+    _ gap: Range<Offset>, _ state: inout MirrorState, destinationEnd: Offset
+  ) async throws -> Bool {
+    guard destinationEnd == state.expectedEnd(direction),
+      try await store.accept(gap: gap, of: state.source, direction)
+    else { return false }
+    state.position = gap.upperBound
+    try await store.append([
+      MirrorCheckpoint(
+        source: state.source, direction: direction, segments: [], lastDigest: state.lastDigest,
+        position: state.position)
+    ])
+    return true
   }
 
   /// The last mirrored record must still stand on the origin, unless retention or compaction took it.

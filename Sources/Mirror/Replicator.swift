@@ -10,27 +10,40 @@ package actor Replicator {
   private let destination: ClusterConnection
   private let store: any MapStore
   private let laneCount: Int
+  private let priority: @Sendable (TopicPartition) -> Int
+  private var isUrgent: Bool
   private let limits: LaneLimits
   private let stillness: Duration
   private let logger: Logger
   private var lanes: [Lane] = []
   private var stopping = false
 
-  package nonisolated let throttle: Throttle
+  private let budgets: MirrorBudgets
+  private let order: BackfillOrder
   package nonisolated let progress = MirrorProgress()
 
-  /// - Parameter stillness: how long the destination's ends have to stand still before a start believes
-  ///   that a killed predecessor's last requests have arrived.
+  /// - Parameters:
+  ///   - order: shared by mirrors whose backfill waits for each other's.
+  ///   - priority: of a partition, by its name on the source; backfill of higher priority goes first.
+  ///   - isUrgent: nothing is backfill, however much is left.
+  ///   - stillness: how long the destination's ends have to stand still before a start believes that a
+  ///     killed predecessor's last requests have arrived.
   package init(
     direction: Direction, origin: ClusterConnection, destination: ClusterConnection,
-    store: any MapStore, throttle: Throttle, laneCount: Int, limits: LaneLimits = LaneLimits(),
+    store: any MapStore, budgets: MirrorBudgets = MirrorBudgets(),
+    order: BackfillOrder = BackfillOrder(),
+    priority: @escaping @Sendable (TopicPartition) -> Int = { _ in 0 }, isUrgent: Bool = false,
+    laneCount: Int, limits: LaneLimits = LaneLimits(),
     stillness: Duration = .milliseconds(300), logger: Logger
   ) {
     self.direction = direction
     self.origin = origin
     self.destination = destination
     self.store = store
-    self.throttle = throttle
+    self.budgets = budgets
+    self.order = order
+    self.priority = priority
+    self.isUrgent = isUrgent
     self.laneCount = max(1, laneCount)
     self.limits = limits
     self.stillness = stillness
@@ -61,6 +74,12 @@ package actor Replicator {
     for lane in lanes { lane.stop() }
   }
 
+  /// From now on nothing is backfill.
+  package func hurry() {
+    isUrgent = true
+    for lane in lanes { lane.hurry() }
+  }
+
   private func runOnce(_ sources: [TopicPartition]) async throws {
     let reconciler = try Reconciler(
       direction: direction, origin: origin, destination: destination, store: store)
@@ -68,7 +87,7 @@ package actor Replicator {
     // A record that the destination refuses for good would end every new producer.
     let refused = Set(
       progress.all.filter { if case .refused? = $0.value.fault { true } else { false } }.keys)
-    var healthy: [(item: MirrorState, left: Int64)] = []
+    var healthy: [(item: LanePartition, left: Int64)] = []
     var told: [TopicPartition: PartitionProgress] = [:]
     for outcome in outcomes where !refused.contains(outcome.state.source) {
       var progress = PartitionProgress(position: outcome.state.position)
@@ -76,7 +95,10 @@ package actor Replicator {
         logger.error("\(fault.summary)")
         progress.fault = fault
       } else {
-        healthy.append((outcome.state, outcome.left))
+        let partition = LanePartition(
+          state: outcome.state, isBackfill: !isUrgent && outcome.left > limits.nearEnd,
+          priority: priority(outcome.state.source))
+        healthy.append((partition, outcome.left))
       }
       if outcome.adopted > 0 {
         logger.info(
@@ -95,8 +117,8 @@ package actor Replicator {
     try await runLanes(healthy)
   }
 
-  private func runLanes(_ states: [(item: MirrorState, left: Int64)]) async throws {
-    let shares = LaneShares.divide(states, lanes: laneCount)
+  private func runLanes(_ states: [(item: LanePartition, left: Int64)]) async throws {
+    let shares = LaneShares.divide(states, lanes: laneCount) { $0.priority }
     var limits = limits
     limits.bytes /= shares.count
     limits.records = max(10_000, limits.records / shares.count)
@@ -105,7 +127,7 @@ package actor Replicator {
       lanes.append(
         try Lane(
           direction: direction, origin: origin, destination: destination, partitions: share,
-          store: store, throttle: throttle, progress: progress, limits: limits,
+          store: store, budgets: budgets, order: order, progress: progress, limits: limits,
           name: "\(direction.rawValue)-\(index)"))
     }
     defer { lanes = [] }

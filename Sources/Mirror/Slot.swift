@@ -9,6 +9,9 @@ package struct LaneLimits: Hashable, Sendable {
   /// Bytes read and not yet stored, at most.
   package var bytes = 256 << 20
   package var checkpointInterval = Duration.milliseconds(200)
+  /// A partition that has more offsets left than this when its mirror starts is backfill until it meets
+  /// the end of its log; all others are tail.
+  package var nearEnd: Int64 = 10_000
 
   package init() {}
 }
@@ -18,6 +21,23 @@ struct InFlight {
   let offset: Offset
   let digest: RecordDigest
   let bytes: Int
+}
+
+/// A partition as it is given to a lane.
+package struct LanePartition: Sendable {
+  let state: MirrorState
+  let isBackfill: Bool
+  /// Backfill waits for that of higher priority.
+  let priority: Int
+}
+
+/// Where a partition's backfill stands.
+enum Backfill {
+  /// For backfill of higher priority.
+  case waiting
+  case running
+  /// The end was met: from now on it is read as tail.
+  case done
 }
 
 /// One partition's state in its lane.
@@ -42,8 +62,14 @@ struct Slot {
   /// The first record in doubt after a fault or the producer's end: reading begins again there.
   private var faultPosition: Offset?
   var isStopped = false
+  /// What the partition is as long as it has not met the end of its log; `nil` once it is tail.
+  var backfill: Backfill?
+  let priority: Int
 
-  init(_ state: MirrorState, _ direction: Direction, producerTopic: Int) {
+  init(_ share: LanePartition, _ direction: Direction, producerTopic: Int) {
+    let state = share.state
+    backfill = share.isBackfill ? .waiting : nil
+    priority = share.priority
     source = state.source
     origin = state.partition(on: direction.origin)
     destination = state.partition(on: direction.destination)

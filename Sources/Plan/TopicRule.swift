@@ -15,6 +15,22 @@ package struct TopicRule: Hashable, Sendable, Encodable {
     case timestamp(Int64)
   }
 
+  /// What to do where the source drops records before they are mirrored.
+  package enum Gap: String, Hashable, Sendable, CaseIterable, Codable {
+    /// Stop the partition.
+    case stop
+    /// Journal the lost range and go on behind it.
+    case accept
+  }
+
+  /// What to do where the source topic gets more partitions while it is mirrored.
+  package enum NewPartitions: String, Hashable, Sendable, CaseIterable, Codable {
+    /// Stop: the topic is not as reviewed.
+    case stop
+    /// Mirror them as well, into the partitions of the same numbers.
+    case mirror
+  }
+
   package let selector: Selector
   /// Who answers for these topics.
   package let owner: String
@@ -26,12 +42,17 @@ package struct TopicRule: Hashable, Sendable, Encodable {
   /// Overrides of the target topic, besides those copied from the source.
   package let config: [String: String]
   package let start: Start
+  /// 0 ... 100: backfill of a topic waits for that of topics with a higher number.
+  package let priority: Int
+  package let onGap: Gap
+  package let onNewPartitions: NewPartitions
   /// Where the rule stands.
   package let location: SourceLocation
 
   /// Where a rule stands is no part of what it means, so it is not encoded.
   private enum CodingKeys: CodingKey {
-    case selector, owner, rename, partitions, replication, config, start
+    case selector, owner, rename, partitions, replication, config, start, priority, onGap
+    case onNewPartitions
   }
 
   /// The target topic's name; `topic` itself where the rule does not mean it.

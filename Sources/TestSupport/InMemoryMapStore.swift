@@ -16,6 +16,9 @@ package actor InMemoryMapStore: MapStore {
   private var entries: [TopicPartition: Entry] = [:]
   private var isForgetful = false
   private var isFailing = false
+  private var acceptsGaps = false
+  /// Gaps that were accepted, in order.
+  package private(set) var gaps: [Range<Offset>] = []
 
   /// - Parameter partitions: target partitions by source partition.
   package init(_ partitions: [TopicPartition: TopicPartition]) {
@@ -27,6 +30,16 @@ package actor InMemoryMapStore: MapStore {
 
   /// Whether checkpoints are refused from now on, which ends a mirror with its requests under way.
   package func setFailing(_ isFailing: Bool) { self.isFailing = isFailing }
+
+  /// Whether the mirror may go on behind records that the origin dropped.
+  package func setAcceptsGaps(_ acceptsGaps: Bool) { self.acceptsGaps = acceptsGaps }
+
+  package func accept(
+    gap: Range<Offset>, of source: TopicPartition, _ direction: Direction
+  ) async throws -> Bool {
+    if acceptsGaps { gaps.append(gap) }
+    return acceptsGaps
+  }
 
   /// What a refused checkpoint throws.
   package struct Failing: Error {}

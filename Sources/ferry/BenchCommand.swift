@@ -32,13 +32,17 @@ struct BenchCommand: AsyncParsableCommand {
   @Option(help: "Records a second while latency is measured; 0 leaves it out.")
   var tailRate = 20_000
   @Option(help: "Seconds to measure latency for.") var tailSeconds = 10
+  @Flag(
+    help: ArgumentHelp(
+      "Measure the offset map instead, which needs no clusters.", visibility: .hidden))
+  var map = false
   @Flag(help: "Print JSON.") var json = false
   @Flag(name: .shortAndLong, help: "Log what happens inside, librdkafka's lines too.")
   var verbose = false
 
   func validate() throws {
     let clusters = [source, target].compactMap { $0 }.count
-    guard (plan != nil && clusters == 0) || (plan == nil && clusters == 2) else {
+    guard map || (plan != nil && clusters == 0) || (plan == nil && clusters == 2) else {
       throw ValidationError("Name --source and --target, or --plan.")
     }
     guard records > 0, size >= 8, partitions > 0, idlePartitions >= 0, rounds > 0, memory >= 16,
@@ -55,6 +59,10 @@ struct BenchCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
+    if map {
+      let report = try MapBench.run()
+      return try json ? Console.json(report) : Console.out(report.text)
+    }
     let logger = LogOptions.logger(verbose ? .debug : .warning)
     var options = MirrorBench.Options()
     options.records = records

@@ -32,7 +32,8 @@ struct Ferry: ParsableCommand {
     version: "0.1.0",
     subcommands: [
       CheckCommand.self, DryRunCommand.self, RunCommand.self, StatusCommand.self,
-      ApproveCommand.self, AckCommand.self, RollbackCommand.self, FinalizeCommand.self,
+      ApproveCommand.self, AckCommand.self, ThrottleCommand.self, RollbackCommand.self,
+      FinalizeCommand.self,
       ValidateCommand.self, TranslateCommand.self, JournalCommand.self, ServeCommand.self,
       BenchCommand.self,
     ])

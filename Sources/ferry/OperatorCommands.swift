@@ -33,7 +33,7 @@ struct Operator {
 
   static func command(
     _ kind: String, stage: String?, by: String? = nil, reason: String? = nil,
-    arguments: [String: String] = [:]
+    arguments: [String: some Encodable] = [String: String]()
   ) throws -> NewCommand {
     let holder = LeaseHolder.current
     return NewCommand(

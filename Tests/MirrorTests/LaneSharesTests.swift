@@ -15,6 +15,13 @@ struct LaneSharesTests {
     #expect(Self.divide([], 4) == [[]])
   }
 
+  @Test("Those of higher priority are dealt first")
+  func priority() {
+    let items: [(item: Int, left: Int64)] = [(0, 90), (1, 20), (2, 10), (3, 5)]
+    #expect(
+      LaneShares.divide(items, lanes: 2) { [1, 2].contains($0) ? 1 : 0 } == [[1, 3], [2, 0]])
+  }
+
   @Test("Resting partitions are spread evenly while they are few, or alone")
   func resting() {
     #expect(Self.divide(Array(repeating: 0, count: 7), 3).map(\.count) == [3, 2, 2])

@@ -49,12 +49,16 @@ struct MirrorFixture {
   /// Starts a mirror of some partitions; by default of all.
   func start(
     _ direction: Direction = .forward, _ partitions: [TopicPartition]? = nil,
-    bytesPerSecond: Int64? = nil, lanes: Int = 1
+    bytesPerSecond: Int64? = nil, budgets: MirrorBudgets? = nil,
+    order: BackfillOrder = BackfillOrder(),
+    priority: @escaping @Sendable (TopicPartition) -> Int = { _ in 0 }, lanes: Int = 1,
+    limits: LaneLimits = LaneLimits()
   ) -> RunningMirror {
     let replicator = Replicator(
       direction: direction, origin: connections[direction.origin]!,
       destination: connections[direction.destination]!, store: store,
-      throttle: Throttle(bytesPerSecond: bytesPerSecond), laneCount: lanes,
+      budgets: budgets ?? MirrorBudgets(backfill: bytesPerSecond, tail: bytesPerSecond),
+      order: order, priority: priority, laneCount: lanes, limits: limits,
       logger: connections[.source]!.logger)
     let partitions = partitions ?? sources
     return RunningMirror(

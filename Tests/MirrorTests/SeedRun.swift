@@ -36,7 +36,7 @@ struct SeedRun {
   private let sources: [TopicPartition]
   private let targets: [TopicPartition]
   private let store: InMemoryMapStore
-  private let throttle: Throttle
+  private let budgets: MirrorBudgets
   private var generator: RecordGenerator
   /// Of the test's own, so that they are not like any record of the generator.
   private var strangers = 0
@@ -79,7 +79,7 @@ struct SeedRun {
     sources = (0..<scenario.partitions).map { TopicPartition(from, Int32($0)) }
     targets = (0..<scenario.partitions).map { TopicPartition(to, Int32($0)) }
     store = InMemoryMapStore(Dictionary(uniqueKeysWithValues: zip(sources, targets)))
-    throttle = Throttle(bytesPerSecond: scenario.bytesPerSecond)
+    budgets = MirrorBudgets(backfill: scenario.bytesPerSecond, tail: scenario.bytesPerSecond)
     logs = Array(repeating: SeedLog(), count: scenario.partitions)
   }
 
@@ -226,10 +226,12 @@ struct SeedRun {
     var limits = LaneLimits()
     limits.records = scenario.recordsInFlight
     limits.checkpointInterval = .milliseconds(scenario.checkpointMilliseconds)
+    // All that is left at a start is backfill, so that every way to the tail is taken.
+    limits.nearEnd = 0
     mirror = SeedMirror(
       Replicator(
         direction: direction, origin: connections[direction.origin]!,
-        destination: connections[direction.destination]!, store: store, throttle: throttle,
+        destination: connections[direction.destination]!, store: store, budgets: budgets,
         laneCount: scenario.lanes, limits: limits, stillness: SeedTests.stillness,
         logger: connections[.source]!.logger),
       sources)

@@ -22,14 +22,15 @@ import Testing
   /// say so in the release's notes, and change the value here.
   @Test func theDigestOfAPlanStaysTheSameFromReleaseToRelease() throws {
     let digest = try PlanText().parsed().digest
-    #expect(digest == "sha256:b4db0cad936e3c19af8663372392d0347c077d46a7fb9d42046cbc61d0d357a5")
+    #expect(digest == "sha256:fc8424e283d3bac78279dfb5ac35eff6e32b1e67ac4bdab4428af488f12fb87e")
   }
 
   @Test(
     arguments: [
       ("soak: 30m", "soak: 0.5h"), ("soak: 30m", "soak: 1800s"), ("for: 10s", "for: 10000ms"),
       ("lagBelow: 100, within: 2m", "within: 120s, lagBelow: 100"),
-      ("rate: 50MiB/s, lanes: auto, memory: 512MiB", "rate: 51200KiB/s"),
+      ("rate: 50MiB/s", "rate: 51200KiB/s"), ("  lanes: auto\n  memory: 512MiB\n", ""),
+      ("    priority: 0", ""), ("    onGap: stop", ""), ("    onNewPartitions: stop", ""),
       ("rate: 100MiB/s", "rate: \"100 MiB/s\""), ("stability: 5s", "# by default"),
       ("2026-01-01T00:00:00Z", "1767225600000"), ("2026-01-01T00:00:00Z", "\"1767225600000\""),
       ("owner: team-audit", "owner: \"team-audit\" # they"),
@@ -74,7 +75,10 @@ import Testing
     ("{ lagBelow: 100, within", "{ lagBelow: 101, within"), ("within: 2m", "within: 3m"),
     ("    verify: { lagBelow: 100, within: 2m }", ""), ("invoices late", "invoices lost"),
     ("timeout: 5m", "timeout: 6m"), ("from the deployment page", "by hand"),
-    ("rate: 50MiB/s", "rate: 51MiB/s"), ("rate: 50MiB/s, ", ""), ("lanes: auto", "lanes: 2"),
+    ("rate: 50MiB/s", "rate: 51MiB/s"), ("  rate: 50MiB/s", ""), ("lanes: auto", "lanes: 2"),
+    ("tailRate: 80MiB/s", "tailRate: 81MiB/s"), ("  tailRate: 80MiB/s", ""),
+    ("priority: 0", "priority: 1"), ("onGap: stop", "onGap: accept"),
+    ("onNewPartitions: stop", "onNewPartitions: mirror"),
     ("memory: 512MiB", "memory: 513MiB"), ("rate: 100MiB/s", "rate: 101MiB/s"),
     ("strategy: together", "strategy: consumers-first"), ("stage: wave-1", "stage: wave-2"),
     (#"topics: ['orders\..*']"#, #"topics: ['orders\..+']"#),

@@ -36,6 +36,7 @@ import Testing
       "a topic rule",
       [
         "name", "match", "owner", "rename", "partitions", "replication", "config", "start", "order",
+        "priority", "onGap", "onNewPartitions",
       ], \.topic, "{ match: \"orders.*\", owner: t, X }"),
     Mapping(
       "a group rule",
@@ -52,7 +53,7 @@ import Testing
     Mapping(
       "`http`", ["get", "post", "put", "patch", "delete", "expect", "body"], \.group,
       "{ name: billing, owner: t, pause: { http: { post: \"http://x\", X } } }"),
-    Mapping("`mirror`", ["rate", "lanes", "memory"], \.mirror, "{ X }"),
+    Mapping("`mirror`", ["rate", "tailRate", "lanes", "memory"], \.mirror, "{ X }"),
     Mapping("`validate`", ["mode", "rate"], \.validate, "{ X }"),
     Mapping(
       "a stage",

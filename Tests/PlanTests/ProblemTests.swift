@@ -278,6 +278,7 @@ import Testing
         "{ memory: 999999999999999TiB }", 11,
         "`memory` has to lie between 1B and 1024TiB, not `999999999999999TiB`"
       ),
+      ("{ tailRate: 5 }", 13, "`tailRate` has to be a rate such as 50MiB/s, not `5`"),
       ("{ rates: 5 }", 3, "`mirror` has no key `rates`; did you mean `rate`?"),
     ])
   func theMirrorIsChecked(text: String, offset: Int, message: String) {

@@ -230,7 +230,7 @@ package struct MirrorBench: Sendable {
     }
     let replicator = Replicator(
       direction: .forward, origin: source, destination: destination, store: store,
-      throttle: Throttle(bytesPerSecond: nil), laneCount: laneCount,
+      laneCount: laneCount,
       limits: MirrorControl.limits(memoryBytes: options.memoryBytes), logger: logger)
     let sources = pairs.map(\.0)
     return RunningMirror(

@@ -26,6 +26,17 @@ extension MigrationJournal {
     }
   }
 
+  /// The bytes that the map's blocks take, without SQLite's own.
+  ///
+  /// Throws: `unreadable`, `busy`, `storage`.
+  package func mapBytes(_ partition: PartitionID) throws(JournalError) -> Int64 {
+    try read { db in
+      try Int64.fetchOne(
+        db, sql: "SELECT coalesce(sum(length(data)), 0) FROM map_block WHERE partition = ?",
+        arguments: [partition.rawValue]) ?? 0
+    }
+  }
+
   /// Forgets every pair at or behind `end` of `role`'s log, which lost its tail. The positions go back
   /// to where the forgotten records are read again, and ranges validated beyond that are forgotten.
   ///

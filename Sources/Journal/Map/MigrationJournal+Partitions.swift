@@ -36,6 +36,13 @@ extension MigrationJournal {
     try read(Self.partitions)
   }
 
+  /// One registered partition as it stands now.
+  ///
+  /// Throws: `invalid` - it is not registered; `unreadable`, `busy`, `storage`.
+  package func partition(_ id: PartitionID) throws(JournalError) -> PartitionRow {
+    try read { db in try Self.partition(id, db) }
+  }
+
   static func partitions(_ db: Database) throws -> [PartitionRow] {
     try Row.fetchAll(
       db, sql: PartitionRow.selection + " ORDER BY source_topic, source_partition"

@@ -66,9 +66,11 @@ extension PlanParser {
 
   func mirror(_ node: Node?, _ mirror: inout MirrorPlan) {
     guard
-      let reader = MappingReader(node, self, what: "`mirror`", keys: ["rate", "lanes", "memory"])
+      let reader = MappingReader(
+        node, self, what: "`mirror`", keys: ["rate", "tailRate", "lanes", "memory"])
     else { return }
     mirror.bytesPerSecond = reader["rate"].flatMap { rate($0, "rate") }
+    mirror.tailBytesPerSecond = reader["tailRate"].flatMap { rate($0, "tailRate") }
     if let lanes = reader["lanes"], lanes.scalar?.string != "auto" {
       mirror.lanes = integer(lanes, "lanes", 1...1024, or: "auto").map { Int($0) }
     }

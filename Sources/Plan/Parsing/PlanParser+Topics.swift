@@ -8,7 +8,7 @@ extension PlanParser {
         node, self, what: "a topic rule",
         keys: [
           "name", "match", "owner", "rename", "partitions", "replication", "config", "start",
-          "order",
+          "order", "priority", "onGap", "onNewPartitions",
         ])
     else {
       choices.unreadable.insert(.topic)
@@ -32,11 +32,15 @@ extension PlanParser {
     let replication = reader.integer("replication", 1...Int64(Int16.max)).map { Int($0) }
     let config = strings(reader["config"], "config").mapValues(\.text)
     let start = reader["start"].flatMap(start) ?? .earliest
+    let priority = reader.integer("priority", 0...100).map { Int($0) } ?? 0
+    let onGap = reader.choice("onGap", default: TopicRule.Gap.stop)
+    let onNewPartitions = reader.choice("onNewPartitions", default: TopicRule.NewPartitions.stop)
     let rename = reader["rename"].flatMap { self.rename($0, selector) } ?? "$0"
     guard let selector, let owner else { return nil }
     return TopicRule(
       selector: selector, owner: owner, rename: rename, partitions: partitions,
-      replication: replication, config: config, start: start, location: location(of: node))
+      replication: replication, config: config, start: start, priority: priority, onGap: onGap,
+      onNewPartitions: onNewPartitions, location: location(of: node))
   }
 
   private func start(_ node: Node) -> TopicRule.Start? {

@@ -93,8 +93,7 @@ extension PlanParser {
 
   /// `50MiB/s`, in bytes per second.
   func rate(_ node: Node, _ key: String) -> Int64? {
-    let rates = Dictionary(uniqueKeysWithValues: Quantity.sizes.map { ("\($0.key)/s", $0.value) })
-    return bytes(node, key, "a rate such as 50MiB/s", rates, "1B/s and 1024TiB/s")
+    bytes(node, key, "a rate such as 50MiB/s", ByteRate.units, "1B/s and 1024TiB/s")
   }
 
   private func bytes(
