@@ -116,7 +116,8 @@ struct Desk: Sendable {
       board.setMirror(
         stage, records: progress.values.reduce(0) { $0 + $1.records },
         bytes: progress.values.reduce(0) { $0 + $1.bytes },
-        faults: progress.values.compactMap { $0.fault?.summary }.sorted())
+        faults: progress.values.compactMap { $0.fault?.summary }.sorted(),
+        trouble: await runner.context.mirrors.trouble)
       let isForward = runner.context.machine.phase.isForwardMirrored
       board.setLag(stage, isForward ? try? await runner.steps.lag() : nil)
     }
@@ -148,9 +149,9 @@ extension MigrationStatus {
         stage: stage.name, state: machine.phase, step: machine.step, waitingFor: live.waitingFor,
         records: live.records, bytes: live.bytes, lag: live.lag, recordsPerSecond: live.rate,
         failure: machine.failure.map { "\($0.step.rawValue): \($0.reason)" },
-        rollbackReason: machine.rollbackReason, faults: live.faults, attempt: machine.attempt,
-        approvals: approvals(stage.name).sorted(), wayBack: machine.wayBack,
-        strategy: machine.strategy)
+        rollbackReason: machine.rollbackReason, faults: live.faults, trouble: live.trouble,
+        attempt: machine.attempt, approvals: approvals(stage.name).sorted(),
+        wayBack: machine.wayBack, strategy: machine.strategy)
     }
   }
 

@@ -80,6 +80,11 @@ package enum DryRun {
         "group \(name) has no commit for \(missing.map(\.description).joined(separator: ", ")); set `missingCommit`"
       )
     }
+    if partitions.isEmpty, rule?.missingCommit == .error {
+      blockers.append(
+        "group \(name) has no commit for any of the topics of stage \(stage); take it out of the stage, or set `missingCommit`"
+      )
+    }
     let moved = Set(topics.map(\.name))
     for topic in read.subtracting(moved).sorted() where plan.topicRule(for: topic) != nil {
       blockers.append(

@@ -108,9 +108,12 @@ actor MirrorControl {
     return running?.replicator.progress.all ?? [:]
   }
 
+  /// Why nothing is copied at the moment, if so.
+  var trouble: String? { running?.replicator.progress.trouble }
+
   /// Every partition has been reconciled and is being copied.
   func isSettled() throws -> Bool {
-    guard let running else { return false }
+    guard let running, running.replicator.progress.trouble == nil else { return false }
     let known = try progress()
     return running.partitions.allSatisfy { known[$0] != nil }
   }

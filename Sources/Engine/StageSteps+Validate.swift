@@ -13,10 +13,25 @@ extension StageSteps {
   func validate() async throws -> Evidence {
     try await ensureMirrors()
     try await awaitSettledMirror()
-    let progress = try await context.mirrors.progress()
-    return try await compareForward(
-      progress.mapValues(\.position),
-      ReadBudget(bytesPerSecond: context.plan.validate.bytesPerSecond))
+    let ends = try await context.mirrors.progress().mapValues(\.position)
+    let budget = ReadBudget(bytesPerSecond: context.plan.validate.bytesPerSecond)
+    do {
+      return try await compareForward(ends, budget)
+    } catch let error as EngineError {
+      guard case .differences = error else { throw error }
+      // A target that has just lost its tail gets it again from the mirror: what counts is what is still
+      // different after that.
+      context.logger.notice("\(error.summary); looking again")
+      try await Task.sleep(for: .seconds(2))
+      try await wait(.seconds(60)) {
+        let now = try await context.mirrors.progress()
+        let isSettled = try await context.mirrors.isSettled()
+        return isSettled && ends.allSatisfy { $0.value <= now[$0.key]?.position ?? Offset(-1) }
+      } onTimeout: {
+        error
+      }
+      return try await compareForward(ends, budget)
+    }
   }
 
   /// Compares up to the fence offsets, and sees that the fence still holds. Producers stand still

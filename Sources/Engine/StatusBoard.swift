@@ -20,6 +20,8 @@ package struct MigrationStatus: Codable, Sendable {
     package var failure: String?
     package var rollbackReason: String?
     package var faults: [String] = []
+    /// Why nothing is mirrored at the moment, though it should be: Ferry goes on trying.
+    package var trouble: String?
     package var attempt = 1
     package var approvals: [String] = []
     /// What going back would take now.
@@ -49,6 +51,7 @@ final class StatusBoard: Sendable {
     var bytes: Int64 = 0
     var rate: Double?
     var faults: [String] = []
+    var trouble: String?
     var sampled: (records: Int64, at: ContinuousClock.Instant)?
 
     var waitingFor: String? {
@@ -69,7 +72,9 @@ final class StatusBoard: Sendable {
     live.withLock { $0[stage, default: Live()].tasks[hook] = text }
   }
 
-  func setMirror(_ stage: String, records: Int64, bytes: Int64, faults: [String]) {
+  func setMirror(
+    _ stage: String, records: Int64, bytes: Int64, faults: [String], trouble: String?
+  ) {
     live.withLock { live in
       var entry = live[stage] ?? Live()
       let now = ContinuousClock.now
@@ -85,6 +90,7 @@ final class StatusBoard: Sendable {
       entry.records = records
       entry.bytes = bytes
       entry.faults = faults
+      entry.trouble = trouble
       live[stage] = entry
     }
   }

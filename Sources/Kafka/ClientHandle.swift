@@ -78,13 +78,21 @@ internal import Logging
   func error(
     _ code: rd_kafka_resp_err_t, _ operation: String, reason: String? = nil
   ) -> KafkaError {
-    let error = KafkaError(code, operation: operation, cluster: cluster, reason: reason)
+    let error = plainError(code, operation, reason: reason)
     guard error.isConnectivity else { return error }
     while (try? unsafe serveEvent(timeoutMilliseconds: 0)) == true {}
     guard let refusal, ContinuousClock.now - refusal.time < .seconds(60) else { return error }
     return KafkaError(
       RD_KAFKA_RESP_ERR__AUTHENTICATION, operation: operation, cluster: cluster,
       reason: refusal.reason)
+  }
+
+  /// As ``error(_:_:reason:)``, without a look at the events that wait: a producer's delivery reports
+  /// are among them, and must not be taken in passing.
+  func plainError(
+    _ code: rd_kafka_resp_err_t, _ operation: String, reason: String? = nil
+  ) -> KafkaError {
+    KafkaError(code, operation: operation, cluster: cluster, reason: reason)
   }
 
   /// Takes one event from the main queue. Logs and errors are handed to the logger; delivery reports

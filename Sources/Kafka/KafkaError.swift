@@ -60,13 +60,16 @@ package struct KafkaError: Error, Hashable, Sendable {
       ].contains { $0.rawValue == code }
   }
 
-  /// Says nothing of the record it came with: the producer itself has ended, or was closed, and what
-  /// became of the record is open.
-  package var endsProducer: Bool {
-    isFatal
-      || [
-        RD_KAFKA_RESP_ERR__FATAL, RD_KAFKA_RESP_ERR__PURGE_QUEUE, RD_KAFKA_RESP_ERR__PURGE_INFLIGHT,
-      ].contains { $0.rawValue == code }
+  /// The destination will never take this record as it is; any other error says nothing of the record
+  /// that it came with.
+  package var refusesRecord: Bool {
+    [
+      RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE,
+      RD_KAFKA_RESP_ERR_INVALID_MSG, RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE,
+      RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP, RD_KAFKA_RESP_ERR_INVALID_RECORD,
+      RD_KAFKA_RESP_ERR_POLICY_VIOLATION, RD_KAFKA_RESP_ERR_UNSUPPORTED_FOR_MESSAGE_FORMAT,
+      RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+    ].contains { $0.rawValue == code }
   }
 
   /// The credentials were refused.

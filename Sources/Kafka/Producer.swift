@@ -70,7 +70,7 @@ package import KafkaModel
   package func index(of topic: String) throws(KafkaError) -> Int {
     if let known = indexes[topic] { return known }
     guard let pointer = unsafe rd_kafka_topic_new(handle.pointer, topic, nil) else {
-      throw handle.error(rd_kafka_last_error(), "open topic \(topic)")
+      throw handle.plainError(rd_kafka_last_error(), "open topic \(topic)")
     }
     unsafe topics.append(pointer)
     indexes[topic] = unsafe topics.count - 1
@@ -91,7 +91,7 @@ package import KafkaModel
       handle.pointer, topics[topicIndex], partition, message.pointer, &headers)
     if result != RD_KAFKA_RESP_ERR_NO_ERROR {
       if let headers = unsafe headers { unsafe rd_kafka_headers_destroy(headers) }
-      throw handle.error(result, "queue the record from offset \(message.offset)")
+      throw handle.plainError(result, "queue the record from offset \(message.offset)")
     }
   }
 
@@ -119,7 +119,7 @@ package import KafkaModel
     }
     if result != RD_KAFKA_RESP_ERR_NO_ERROR {
       if let headers = unsafe headers { unsafe rd_kafka_headers_destroy(headers) }
-      throw handle.error(result, "queue a record")
+      throw handle.plainError(result, "queue a record")
     }
   }
 
@@ -173,7 +173,7 @@ package import KafkaModel
 
   /// Why a record was not stored; `nil` if it was.
   package func error(of delivery: Delivery) -> KafkaError? {
-    delivery.isStored ? nil : handle.error(delivery.code, "store a record")
+    delivery.isStored ? nil : handle.plainError(delivery.code, "store a record")
   }
 
   /// Lets reports wake a thread that waits. `wakeUp` has to outlive this producer or its closing.

@@ -255,12 +255,12 @@ package actor Lane {
         message, to: state.slots[index].producerTopic,
         partition: state.slots[index].destination.partition)
     } catch {
-      if error.endsProducer {
-        state.end = error
-      } else {
+      if error.refusesRecord {
         state.change(index) {
           $0.fail(.refused(origin: $0.origin, at: offset, reason: error.reason), at: offset)
         }
+      } else {
+        state.end = error
       }
       return .free
     }
@@ -280,15 +280,17 @@ package actor Lane {
       state.outstandingRecords -= 1
       state.outstandingBytes -= message.byteCount
       guard let index = state.slots.index(message.topicIndex, message.partition) else { return }
-      let error = delivery.isStored ? nil : producer.error(of: delivery)
-      if let error, error.endsProducer { state.end = error }
-      let isInDoubt = state.change(index) { $0.deliver(delivery.offset, error, direction) }
-      if isInDoubt {
-        let slot = state.slots[index]
-        state.end = .unexpectedOffset(
+      let error = producer.error(of: delivery)
+      let isInDoubt = state.change(index) {
+        $0.deliver(message.offset, at: delivery.offset, error, direction)
+      }
+      guard isInDoubt, state.end == nil else { return }
+      let slot = state.slots[index]
+      state.end =
+        error
+        ?? .unexpectedOffset(
           delivery.offset, expected: slot.expected, in: slot.destination,
           cluster: direction.destination.rawValue)
-      }
     }
   }
 

@@ -18,13 +18,24 @@ package struct PartitionProgress: Hashable, Sendable {
 /// The latest progress of all partitions of a mirror, keyed by the name on the source. Written by
 /// lanes, read by anyone.
 package final class MirrorProgress: Sendable {
-  private let state = Mutex<[TopicPartition: PartitionProgress]>([:])
+  private struct State {
+    var all: [TopicPartition: PartitionProgress] = [:]
+    var trouble: String?
+  }
+
+  private let state = Mutex(State())
 
   package init() {}
 
-  package var all: [TopicPartition: PartitionProgress] { state.withLock { $0 } }
+  package var all: [TopicPartition: PartitionProgress] { state.withLock { $0.all } }
+
+  /// Why nothing is copied at the moment, if so: the mirror tries again until a cluster answers.
+  package var trouble: String? {
+    get { state.withLock { $0.trouble } }
+    set { state.withLock { $0.trouble = newValue } }
+  }
 
   package func update(_ changes: [TopicPartition: PartitionProgress]) {
-    state.withLock { $0.merge(changes) { _, new in new } }
+    state.withLock { $0.all.merge(changes) { _, new in new } }
   }
 }

@@ -51,22 +51,38 @@ package actor Replicator {
   }
 
   /// Mirrors until ``stop()`` or cancellation. Errors of the clusters are retried, with a pause, for as
-  /// long as it takes; a partition's fault stops that partition and is told in ``progress``.
+  /// long as it takes, and told in ``progress`` meanwhile; a partition's fault stops that partition.
   ///
-  /// Throws: the store's error.
+  /// Throws: the store's error; ``KafkaError`` - a topic has been unknown for a minute: it is gone.
   package func run(_ sources: [TopicPartition]) async throws {
-    var pause = Duration.milliseconds(200)
+    var pause = Self.shortestPause
+    var unknownSince: ContinuousClock.Instant?
     while !stopping, !Task.isCancelled {
+      let start = ContinuousClock.now
       do {
         try await runOnce(sources)
+        progress.trouble = nil
         return
       } catch let error as KafkaError {
+        if ContinuousClock.now - start > Self.soundRun {
+          // It had been at work: this is another trouble.
+          pause = Self.shortestPause
+          unknownSince = nil
+        }
+        // A broker that starts may not know its topics yet.
+        unknownSince = error.isUnknownTopic ? unknownSince ?? .now : nil
+        if let unknownSince, .now - unknownSince > Self.patienceWithUnknown { throw error }
+        progress.trouble = error.summary
         logger.notice("\(direction.rawValue) mirror starts over: \(error.summary)")
         try? await Task.sleep(for: pause)
         pause = min(pause * 2, .seconds(5))
       }
     }
   }
+
+  private static let shortestPause = Duration.milliseconds(200)
+  private static let soundRun = Duration.seconds(30)
+  private static let patienceWithUnknown = Duration.seconds(60)
 
   /// Ends ``run(_:)`` after what is in flight has been stored.
   package func stop() async {
@@ -113,6 +129,7 @@ package actor Replicator {
       told[outcome.state.source] = progress
     }
     progress.update(told)
+    progress.trouble = nil
     guard !stopping, !Task.isCancelled else { return }
     try await runLanes(healthy)
   }

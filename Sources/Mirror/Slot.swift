@@ -106,31 +106,26 @@ struct Slot {
     return progress
   }
 
-  /// Takes the report on the oldest record in flight: stored at `offset`, or refused.
+  /// Takes the report on the record at `offset` of the origin: stored at `place`, or not.
   ///
-  /// Returns: whether the answer is in doubt: the lane has to end, and the next one reconciles from the
-  /// first record in doubt. (If the producer ended, the lane ends of itself.)
+  /// Returns: whether the answer leaves in doubt what the destination holds. Then the lane has to end,
+  /// and the next one reconciles from the first record in doubt: only reading tells a foreign write, a
+  /// lost tail, and a report that is wrong from each other. (A producer that ended ends the lane too.)
   mutating func deliver(
-    _ offset: Offset, _ error: KafkaError?, _ direction: Direction
+    _ offset: Offset, at place: Offset, _ error: KafkaError?, _ direction: Direction
   ) -> Bool {
     guard let sent = inFlight.popFirst(), faultPosition == nil else { return false }
     if let error {
-      guard !error.endsProducer else {
-        faultPosition = sent.offset
+      if error.refusesRecord {
+        fail(.refused(origin: origin, at: sent.offset, reason: error.reason), at: sent.offset)
         return false
       }
-      fail(.refused(origin: origin, at: sent.offset, reason: error.reason), at: sent.offset)
-      return false
-    }
-    if offset < expected {
-      // The destination lost its tail, or took the record for one that it has: a broker that lost its
-      // producers' state may give a producer id twice.
       faultPosition = sent.offset
       return true
     }
-    guard offset == expected else {
-      fail(.foreignWrite(destination: destination, at: expected), at: sent.offset)
-      return false
+    guard offset == sent.offset, place == expected else {
+      faultPosition = sent.offset
+      return true
     }
     let pair =
       direction == .forward

@@ -6,6 +6,8 @@ package enum GroupError: Error, Hashable, Sendable {
   /// Clients are still in the group.
   case active(group: String, cluster: String, members: [String])
   case uncommitted(group: String, partitions: [TopicPartition])
+  /// The group has no commit on any of the topics: nothing says where it would go on.
+  case neverCommitted(group: String, cluster: String)
   /// What was read back differs from what was written.
   case notKept(group: String, partition: TopicPartition, written: Offset, read: Offset?)
   /// The group's commits changed after they were read: a client still commits.
@@ -21,6 +23,8 @@ extension GroupError: OperatorError {
       "group \(group) still has members on the \(cluster) cluster: \(members.joined(separator: ", "))"
     case .uncommitted(let group, let partitions):
       "group \(group) has no commit for \(partitions.map(\.description).joined(separator: ", ")), though it reads the topic"
+    case .neverCommitted(let group, let cluster):
+      "group \(group) has no commit on the \(cluster) cluster for any of the topics that move with it"
     case .notKept(let group, let partition, let written, let read):
       "group \(group): wrote offset \(written) for \(partition), but read back \(read?.description ?? "none")"
     case .moved(let group, let partition):
@@ -36,6 +40,8 @@ extension GroupError: OperatorError {
     case .uncommitted: "let the group commit on every partition, then try again"
     case .beyondMap:
       "look at the mirror in `ferry status`; where it runs, correct the group's commit, then try again"
+    case .neverCommitted:
+      "let the group commit, take it out of the stage, or set `missingCommit` to `earliest` or `latest`: then nothing is written for it"
     case .notKept, .moved: "find out who else writes this group's offsets, stop it, then try again"
     }
   }
@@ -86,6 +92,11 @@ package struct GroupMover: Sendable {
         continue
       }
       throw GroupError.beyondMap(group: group, partition: name, commit: commit, covered: covered)
+    }
+    if policy == .error,
+      !partitions.contains(where: { commits[$0.partition(on: direction.origin)] != nil })
+    {
+      throw GroupError.neverCommitted(group: group, cluster: origin.cluster)
     }
     let translation = GroupTranslation(
       group: group, commits: commits, partitions: partitions, policy: policy,

@@ -189,6 +189,11 @@ struct SeedRun {
       await store.setForgetful(true)
     case .start:
       start()
+    case .settle:
+      let deadline = ContinuousClock.now + .seconds(5)
+      while let mirror, mirror.replicator.progress.all.count < logs.count, .now < deadline {
+        try await Task.sleep(for: .milliseconds(5))
+      }
     case .end(let ending):
       try await end(ending)
     case .trouble(let trouble):

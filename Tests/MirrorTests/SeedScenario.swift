@@ -39,6 +39,8 @@ struct SeedScenario: Sendable {
     /// Checkpoints are lost from here to the mirror's end.
     case forget
     case start
+    /// Waits until the mirror has reconciled: what follows meets it at work.
+    case settle
     case end(Ending)
     case trouble(Trouble)
   }
@@ -179,7 +181,9 @@ private struct Dice {
         during[start].insert(step, at: number(0...last))
       }
     }
-    return zip(before, during).flatMap { $0 + [.start] + $1 }
+    return zip(before, during).flatMap { before, during in
+      before + [.start] + (happens(2, of: 3) ? [.settle] : []) + during
+    }
   }
 
   mutating func transactions() -> [String] {
@@ -228,6 +232,7 @@ extension SeedScenario.Step: CustomStringConvertible {
     case .wait(let milliseconds): "wait(\(milliseconds))"
     case .forget: "forget"
     case .start: "start"
+    case .settle: "settle"
     case .end(let ending): "\(ending)"
     case .trouble(.cut(let role)): "cut(\(role))"
     case .trouble(.delay(let role, let milliseconds)): "delay(\(role), \(milliseconds))"

@@ -7,8 +7,9 @@ import Testing
 /// only one to run, then as many times as `FERRY_SEEDS` says (once).
 @Suite("The mirror under drawn disturbances", .serialized)
 struct SeedTests {
-  /// The mirror's default: on a busy machine a dead mirror's last requests arrive late.
-  static let stillness = Duration.milliseconds(300)
+  /// Shorter than the mirror's default: a scenario lasts less than a second, most of which the mirror
+  /// would spend waiting.
+  static let stillness = Duration.milliseconds(30)
   private static let atOnce = 12
   private static let failuresToTell = 5
 
