@@ -3,6 +3,7 @@ internal import Foundation
 internal import Journal
 internal import Kafka
 internal import KafkaModel
+internal import Logging
 internal import Mirror
 internal import Plan
 internal import Synchronization
