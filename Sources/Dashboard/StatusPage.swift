@@ -26,7 +26,14 @@ package struct StatusPage: Sendable {
         <tr><td>{{stage}}</td><td>{{state}}</td><td>{{records}}</td><td>{{lag}}</td>
         <td>{{waiting}}{{#faults}}<div class="fault">{{.}}</div>{{/faults}}</td></tr>
         {{/stages}}
-        </table></body></html>
+        </table>
+        {{#hasTopics}}<table><tr><th>topic</th><th>at</th><th>behind</th><th>seconds</th><th>records/s</th>
+        <th>ETA, s</th><th>retention overtakes in, h</th></tr>
+        {{#topics}}
+        <tr><td>{{topic}}</td><td>{{position}}</td><td>{{lag}}</td><td>{{age}}</td><td>{{rate}}</td>
+        <td>{{eta}}</td><td class="{{class}}">{{overtaken}}</td></tr>
+        {{/topics}}
+        </table>{{/hasTopics}}</body></html>
         """)
   }
 
@@ -35,6 +42,8 @@ package struct StatusPage: Sendable {
     template.render(
       [
         "migration": status.migration, "change": status.change ?? "",
+        "hasTopics": status.stages.contains { !$0.topics.isEmpty },
+        "topics": status.stages.flatMap(\.topics).sorted(by: TopicStatus.isWorse).map(Self.row),
         "digest": status.planDigest, "engine": status.engine ?? "none runs",
         "stages": status.stages.map { stage -> [String: Any] in
           [
@@ -44,5 +53,15 @@ package struct StatusPage: Sendable {
           ]
         },
       ] as [String: Any])
+  }
+
+  private static func row(_ topic: TopicStatus) -> [String: Any] {
+    func whole(_ number: Double?) -> String { number.map { String(Int($0.rounded())) } ?? "-" }
+    return [
+      "topic": topic.topic, "position": topic.position, "lag": topic.lag,
+      "age": whole(topic.lagSeconds), "rate": whole(topic.recordsPerSecond),
+      "eta": whole(topic.etaSeconds), "class": topic.isRetentionNear ? "fault" : "",
+      "overtaken": topic.overtakenSeconds.map { whole($0 / 3600) } ?? "-",
+    ]
   }
 }

@@ -19,12 +19,28 @@ struct Desk: Sendable {
   ///
   /// Throws: `JournalError` - above all `fenced`: another engine took over.
   func run() async throws {
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { try await listen() }
+      // Apart: a cluster that does not answer keeps nobody waiting.
+      group.addTask { try await watch() }
+      defer { group.cancelAll() }
+      try await group.next()
+    }
+  }
+
+  private func watch() async throws {
+    while true {
+      await sample()
+      try await Task.sleep(for: .milliseconds(500))
+    }
+  }
+
+  private func listen() async throws {
     var ticks = 0
     while true {
       try takeCommands()
       if ticks % 10 == 0 {
         try ledger.journal.renew(ledger.lease, duration: MigrationEngine.leaseDuration)
-        await sample()
         try publish()
       }
       ticks += 1
@@ -75,6 +91,7 @@ struct Desk: Sendable {
             command: command.id, outcome: CommandOutcome(accepted: true, message: "throttled")
           ))
         budgets.set(ledger.rates)
+        try publish()
       case "rollback", "finalize":
         guard let runner = runners.first(where: { $0.context.stage.name == command.stage }) else {
           try ledger.refuse(command, "the plan has no stage \(command.stage ?? "")")
@@ -118,15 +135,19 @@ struct Desk: Sendable {
         bytes: progress.values.reduce(0) { $0 + $1.bytes },
         faults: progress.values.compactMap { $0.fault?.summary }.sorted(),
         trouble: await runner.context.mirrors.trouble)
-      let isForward = runner.context.machine.phase.isForwardMirrored
-      board.setLag(stage, isForward ? try? await runner.steps.lag() : nil)
+      await runner.context.topicBoard.sample(runner.context)
+      let topics = runner.context.topicBoard.topics(runner.context.topics)
+      board.setTopics(stage, topics)
+      let isForward = runner.context.machine.phase.isForwardMirrored && !topics.isEmpty
+      board.setLag(stage, isForward ? topics.reduce(0) { $0 + $1.lag } : nil)
     }
   }
 
   func publish() throws {
     let status = MigrationStatus(
       plan: plan, engine: LeaseHolder.current.description, machines: { ledger.machine(of: $0) },
-      approvals: { ledger.approvals(of: $0) }, live: { board.live($0) })
+      approvals: { ledger.approvals(of: $0) }, live: { board.live($0) }, rates: ledger.rates,
+      gaps: ledger.gaps)
     try ledger.journal.publishStatus(try JSON.text(status), lease: ledger.lease)
     onStatus(status)
   }
@@ -135,8 +156,10 @@ struct Desk: Sendable {
 extension MigrationStatus {
   init(
     plan: MigrationPlan, engine: String?, machines: (String) -> CutoverMachine,
-    approvals: (String) -> Set<String>, live: (String) -> StatusBoard.Live
+    approvals: (String) -> Set<String>, live: (String) -> StatusBoard.Live,
+    rates: [Throttling.Budget: Int64], gaps: [AcceptedGap]
   ) {
+    self.rates = Throttling.rates(plan.mirror, rates)
     migration = plan.name
     change = plan.change
     planDigest = plan.digest
@@ -151,7 +174,8 @@ extension MigrationStatus {
         failure: machine.failure.map { "\($0.step.rawValue): \($0.reason)" },
         rollbackReason: machine.rollbackReason, faults: live.faults, trouble: live.trouble,
         attempt: machine.attempt, approvals: approvals(stage.name).sorted(),
-        wayBack: machine.wayBack, strategy: machine.strategy)
+        wayBack: machine.wayBack, strategy: machine.strategy, topics: live.topics,
+        gaps: gaps.filter { plan.stage(forTopic: $0.partition.topic)?.name == stage.name })
     }
   }
 
@@ -174,6 +198,7 @@ extension MigrationStatus {
     let known = boards
     return MigrationStatus(
       plan: plan, engine: nil, machines: { folded.machine(of: $0) },
-      approvals: { folded.approvals[$0] ?? [] }, live: { known[$0] ?? StatusBoard.Live() })
+      approvals: { folded.approvals[$0] ?? [] }, live: { known[$0] ?? StatusBoard.Live() },
+      rates: folded.rates, gaps: folded.gaps)
   }
 }

@@ -7,12 +7,14 @@ package struct PlannedTopic: Sendable {
   package let name: String
   package let targetName: String
   package var partitionCount: Int32
-  package let targetPartitionCount: Int32
+  package var targetPartitionCount: Int32
   package let stage: String
   package let rule: TopicRule
   /// Configs that the target topic gets: the source's overrides and the plan's own.
   package let config: [String: String]
   package let isCompacted: Bool
+  /// After which age the source drops records, in ms; `nil` is never.
+  package let retentionMilliseconds: Int64?
 
   package var partitions: [TopicPartition] { (0..<partitionCount).map { TopicPartition(name, $0) } }
 
@@ -92,7 +94,15 @@ package struct Estate: Sendable {
       name: description.name, targetName: rule.targetName(for: description.name),
       partitionCount: description.partitionCount, targetPartitionCount: targetCount, stage: stage,
       rule: rule, config: config,
-      isCompacted: configs["cleanup.policy"]?.value?.contains("compact") ?? false)
+      isCompacted: configs["cleanup.policy"]?.value?.contains("compact") ?? false,
+      retentionMilliseconds: retention(configs))
+  }
+
+  private static func retention(_ configs: [String: ConfigValue]) -> Int64? {
+    guard configs["cleanup.policy"]?.value?.contains("delete") ?? true,
+      let text = configs["retention.ms"]?.value, let retention = Int64(text), retention >= 0
+    else { return nil }
+    return retention
   }
 
   /// Overrides that name brokers of the source cluster.

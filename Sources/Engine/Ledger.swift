@@ -53,6 +53,15 @@ final class Ledger: Sendable {
   /// Rates that were set while engines ran, in bytes a second, by ``Throttling/Budget``; 0 is no limit.
   var rates: [Throttling.Budget: Int64] { folded.withLock { $0.rates } }
 
+  var growth: [String: Int32] { folded.withLock { $0.growth } }
+
+  /// Why a topic must not be mirrored on; `nil` where nothing stands against it.
+  func recreated(_ topic: String) -> EngineError? {
+    folded.withLock { $0.recreated[topic]?.drift }
+  }
+
+  var gaps: [AcceptedGap] { folded.withLock { $0.gaps } }
+
   /// Applies `event` to the stage's machine and writes both in one transaction, with what the step
   /// found, the beginning of the next step and the answer to the command that caused it.
   @discardableResult
@@ -122,6 +131,10 @@ package enum EntryKind: String, Sendable {
   case throttle
   /// Records that the source dropped were given up: see ``AcceptedGap``.
   case gap
+  /// A source topic got more partitions: see ``TopicGrowth``.
+  case growth
+  /// A source topic was deleted and created again: see ``RecreatedTopic``.
+  case recreated
   /// The engine started or stopped.
   case engine
 }
@@ -179,6 +192,9 @@ package struct Folded: Sendable {
   package var begun: Set<String> = []
   package var rates: [Throttling.Budget: Int64] = [:]
   package var gaps: [AcceptedGap] = []
+  /// Partition counts of topics that grew.
+  package var growth: [String: Int32] = [:]
+  package var recreated: [String: RecreatedTopic] = [:]
 
   /// - Parameter strategies: by stage, as the plan has them; `together` where there is none.
   package init(_ journal: MigrationJournal, strategies: [String: Strategy]) throws {
@@ -220,6 +236,12 @@ package struct Folded: Sendable {
       // One that is found again after a crash is the same one.
       gaps.removeAll { $0.partition == gap.partition && $0.from == gap.from }
       gaps.append(gap)
+    case .growth:
+      let entry = try JSON.value(TopicGrowth.self, event.payload)
+      growth[entry.topic] = entry.partitions
+    case .recreated:
+      let entry = try JSON.value(RecreatedTopic.self, event.payload)
+      recreated[entry.partition.topic] = entry
     case .hook, .engine, nil:
       break
     }

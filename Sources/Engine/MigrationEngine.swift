@@ -59,11 +59,11 @@ package struct MigrationEngine: Sendable {
     if let known = try journal.fact("planDigest"), known != plan.digest {
       throw EngineError.planChanged(journalled: known, now: plan.digest)
     }
+    let ledger = try Ledger(journal, lease: lease, strategies: plan.strategies)
     let estate = try await pinnedEstate(
-      journal, lease, clusters, isRollback: request.command?.kind == "rollback")
+      journal, ledger, clusters, isRollback: request.command?.kind == "rollback")
     try journal.setFact("planDigest", plan.digest, lease: lease)
 
-    let ledger = try Ledger(journal, lease: lease, strategies: plan.strategies)
     let board = StatusBoard()
     let budgets = MirrorBudgets(plan.mirror, ledger.rates)
     let order = BackfillOrder()
@@ -126,14 +126,14 @@ package struct MigrationEngine: Sendable {
   /// Throws: ``EngineError/topicDrift(topic:what:)`` - a topic is gone or has other partitions than then;
   /// not before a rollback, which must stay possible.
   private func pinnedEstate(
-    _ journal: MigrationJournal, _ lease: Lease, _ clusters: Clusters, isRollback: Bool
+    _ journal: MigrationJournal, _ ledger: Ledger, _ clusters: Clusters, isRollback: Bool
   ) async throws -> Estate {
     let now = try await Estate.survey(plan, source: clusters.sourceAdmin)
     guard let pinned = try journal.fact("estate") else {
       let counts = now.topics.map { ($0.name, $0.partitionCount) }
       let estate = PinnedEstate(
         partitions: Dictionary(uniqueKeysWithValues: counts), groups: now.groups)
-      try journal.setFact("estate", try JSON.text(estate), lease: lease)
+      try journal.setFact("estate", try JSON.text(estate), lease: ledger.lease)
       return now
     }
     let then = try JSON.value(PinnedEstate.self, pinned)
@@ -141,17 +141,21 @@ package struct MigrationEngine: Sendable {
       logger.warning("topic \(topic.name) appeared after the run began: it is not moved")
     }
     var topics: [PlannedTopic] = []
-    for (name, count) in then.partitions.sorted(by: { $0.key < $1.key }) {
+    for (name, pinned) in then.partitions.sorted(by: { $0.key < $1.key }) {
+      let count = max(pinned, ledger.growth[name] ?? 0)
       guard var topic = now.topics.first(where: { $0.name == name }) else {
         throw EngineError.topicDrift(topic: name, what: "it is gone from the source")
       }
-      if topic.partitionCount != count, !isRollback {
+      // What has been added since is for the stage to find, where the plan lets it be mirrored.
+      let isGrowth = topic.partitionCount > count && topic.rule.onNewPartitions == .mirror
+      if topic.partitionCount != count, !isRollback, !isGrowth {
         throw EngineError.topicDrift(
           topic: name,
           what: "the source had \(count) partitions when the run began, now \(topic.partitionCount)"
         )
       }
       topic.partitionCount = count
+      if topic.rule.partitions == .same { topic.targetPartitionCount = count }
       topics.append(topic)
     }
     return Estate(topics: topics, groups: then.groups, findings: now.findings)

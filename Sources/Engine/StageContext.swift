@@ -12,12 +12,15 @@ internal import Synchronization
 final class StageContext: Sendable {
   let plan: MigrationPlan
   let stage: StagePlan
-  let topics: [PlannedTopic]
+  private let planned: Mutex<[PlannedTopic]>
+  /// As they stand now: a topic may grow.
+  var topics: [PlannedTopic] { planned.withLock { $0 } }
   let groups: [String]
   let clusters: Clusters
   let ledger: Ledger
   let mirrors: MirrorControl
   let board: StatusBoard
+  let topicBoard = TopicBoard()
   let logger: Logger
 
   init(
@@ -26,7 +29,7 @@ final class StageContext: Sendable {
   ) {
     self.plan = plan
     self.stage = stage
-    topics = estate.topics(of: stage.name)
+    planned = Mutex(estate.topics(of: stage.name))
     groups = estate.groups[stage.name] ?? []
     self.clusters = clusters
     self.ledger = ledger
@@ -39,6 +42,15 @@ final class StageContext: Sendable {
       priority: { plan.topicRule(for: $0.topic)?.priority ?? 0 }, lanes: plan.mirror.lanes,
       memoryBytes: plan.mirror.memoryBytes, logger: logger,
       store: { try JournalMapStore(ledger) { plan.topicRule(for: $0.topic)?.onGap == .accept } })
+  }
+
+  /// From now on the topic has so many partitions, on the target at least.
+  func grow(_ topic: String, to count: Int32) {
+    planned.withLock { topics in
+      guard let index = topics.firstIndex(where: { $0.name == topic }) else { return }
+      topics[index].partitionCount = count
+      topics[index].targetPartitionCount = max(topics[index].targetPartitionCount, count)
+    }
   }
 
   var machine: CutoverMachine { ledger.machine(of: stage.name) }

@@ -35,6 +35,7 @@ struct StageRunner: Sendable {
   let context: StageContext
   let steps: StageSteps
   let queue = CommandQueue()
+  private let sentry = TopicSentry()
   /// Whether the stage may enter its window now; another one may be in its own.
   let mayFence: @Sendable () -> Bool
 
@@ -42,6 +43,8 @@ struct StageRunner: Sendable {
     case done(Evidence)
     case failed(String, hint: String)
     case stop(any Error)
+    /// Source topics have got more partitions, which are to be mirrored.
+    case grown([String: Int32])
     case event(StageEvent, command: Int64?)
     case cancelled
   }
@@ -60,7 +63,7 @@ struct StageRunner: Sendable {
       if let step = machine.step {
         Failpoint.hit("begin:\(step.rawValue)")
         context.logger.info("\(step.rawValue): \(step.summary)")
-        try await settle(step, try await race { try await self.perform(step) })
+        try await settle(step, try await race(step) { try await self.perform(step) })
       } else if machine.phase == .soaking {
         try await settle(nil, try await race { try await self.soak() })
       } else {
@@ -79,6 +82,7 @@ struct StageRunner: Sendable {
       context.board.setWaiting(stage, nil)
     }
     do {
+      if Self.watched.contains(step), let drift = steps.recreatedTopic { throw drift }
       return .done(try await steps.perform(step))
     } catch let error as CancellationError {
       throw error
@@ -96,7 +100,7 @@ struct StageRunner: Sendable {
   /// Runs `body` until it ends or an operator's command changes the stage's course; then `body` is
   /// cancelled, and waited for.
   private func race(
-    _ body: @escaping @Sendable () async throws -> Outcome
+    _ step: Step? = nil, _ body: @escaping @Sendable () async throws -> Outcome
   ) async throws -> Outcome {
     try await withThrowingTaskGroup(of: Outcome.self) { group in
       group.addTask {
@@ -105,11 +109,46 @@ struct StageRunner: Sendable {
       group.addTask {
         do { return try await self.nextCommand() } catch is CancellationError { return .cancelled }
       }
+      if let step, Self.watched.contains(step) {
+        group.addTask {
+          do { return try await self.watchTopics() } catch is CancellationError {
+            return .cancelled
+          }
+        }
+      }
       let first = try await group.next() ?? .cancelled
       group.cancelAll()
       // What is cancelled may still act for a moment: nothing else happens until it has ended.
       while try await group.next() != nil {}
       return first
+    }
+  }
+
+  /// Steps during which producers write to the source, and records are carried to the target.
+  private static let watched: Set<Step> = [.mirror, .catchUp, .validate, .approve]
+
+  /// Looks after the source's topics, until something is wrong with one or it has grown.
+  private func watchTopics() async throws -> Outcome {
+    while true {
+      switch try await sentry.look(context) {
+      case .grown(let counts): return .grown(counts)
+      case .drift(let error): return .failed(error.summary, hint: error.hint)
+      case nil: try await Task.sleep(for: TopicSentry.interval)
+      }
+    }
+  }
+
+  /// Takes new partitions in. The mirror starts anew with the step, and with them.
+  private func adopt(_ counts: [String: Int32], _ step: Step) async throws {
+    do {
+      for topic in context.topics {
+        guard let count = counts[topic.name] else { continue }
+        try await steps.adopt(topic, count: count)
+        context.logger.info("\(topic.name) has \(count) partitions now; all are mirrored")
+      }
+      await context.mirrors.stop()
+    } catch let error as any OperatorError where !(error is JournalError) {
+      try await settle(step, .failed(error.summary, hint: error.hint))
     }
   }
 
@@ -165,6 +204,8 @@ struct StageRunner: Sendable {
       guard let step else { return }
       context.logger.error("\(step.rawValue) failed: \(reason)\n  next: \(hint)")
       try context.ledger.record(.failed(step, reason: reason), stage: stage)
+    case .grown(let counts):
+      if let step { try await adopt(counts, step) }
     case .stop(let error):
       throw error
     case .event(let event, let command):

@@ -48,6 +48,10 @@ extension StageSteps {
     _ ends: [TopicPartition: Offset], _ budget: ReadBudget
   ) async throws -> Evidence {
     let store = try JournalMapStore(context.ledger)
+    let admin = context.clusters.sourceAdmin
+    let partitions = context.partitions
+    let starts = try await context.steadily { try await admin.offsets(.start, of: partitions) }
+    var dropped: Int64 = 0
     var ranges: [ComparisonRange] = []
     for topic in context.topics {
       for partition in topic.partitions {
@@ -56,7 +60,12 @@ extension StageSteps {
         let proved =
           topic.isCompacted
           ? nil : try context.ledger.journal.validatedUpTo(store.partitions[partition]!.id)
-        let from = max(first.sourceStart, proved ?? first.sourceStart)
+        let wanted = max(first.sourceStart, proved ?? first.sourceStart)
+        // What retention has taken from the source since is beyond proof.
+        let from = max(wanted, starts[partition] ?? wanted)
+        if from > wanted {
+          dropped += map.pairs(in: wanted..<from, on: .source).reduce(0) { $0 + $1.count }
+        }
         guard from < end else { continue }
         guard let mapped = map.translate(from, from: .source) else { continue }
         ranges.append(
@@ -66,7 +75,11 @@ extension StageSteps {
             map: map, isCompacted: topic.isCompacted))
       }
     }
-    let (evidence, verdicts) = try await compare(ranges, budget)
+    var (evidence, verdicts) = try await compare(ranges, budget)
+    if dropped > 0 {
+      evidence.notes.append(
+        "SKIPPED: the source dropped \(dropped) mirrored records before they were compared")
+    }
     for range in ranges where !range.isCompacted {
       guard let verdict = verdicts.first(where: { $0.source == range.source }) else { continue }
       try context.ledger.journal.recordValidated(

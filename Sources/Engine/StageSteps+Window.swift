@@ -10,7 +10,9 @@ extension StageSteps {
   func fenceSource() async throws -> Evidence {
     try await ensureMirrors()
     try await awaitSettledMirror()
-    return try await fence(.source)
+    let evidence = try await fence(.source)
+    try await checkPartitionCounts()
+    return evidence
   }
 
   /// Refuses, before anything is fenced, a drain that would not fit the plan's budget.

@@ -51,7 +51,7 @@ struct StageSteps: Sendable {
     let machine = context.machine
     if machine.phase.isReverseMirrored, armed(.reverse) != nil {
       try await context.mirrors.start(.reverse, reversePartitions, isUrgent: true)
-    } else if machine.phase.isForwardMirrored, armed(.forward) != nil {
+    } else if machine.phase.isForwardMirrored, armed(.forward) != nil, recreatedTopic == nil {
       // From the fence on producers stand still until all is carried over; groups that have moved read
       // what is carried.
       let isUrgent = [Step.carryGroups, .fence].contains {
@@ -59,6 +59,11 @@ struct StageSteps: Sendable {
       }
       try await context.mirrors.start(.forward, context.partitions, isUrgent: isUrgent)
     }
+  }
+
+  /// Why the stage must not be mirrored on, if so.
+  var recreatedTopic: EngineError? {
+    context.topics.lazy.compactMap { context.ledger.recreated($0.name) }.first
   }
 
   var reversePartitions: [TopicPartition] { context.partitions + [context.canary] }

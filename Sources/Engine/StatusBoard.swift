@@ -28,12 +28,18 @@ package struct MigrationStatus: Codable, Sendable {
     package var wayBack: WayBack
     package var strategy: Strategy
     package var rollbackSeconds: Double?
+    /// The worst first; empty while no mirror runs.
+    package var topics: [TopicStatus] = []
+    /// Records that the source dropped before they were mirrored, given up as planned.
+    package var gaps: [AcceptedGap] = []
   }
 
   package var migration: String
   package var change: String?
   package var planDigest: String
   package var stages: [Stage]
+  /// What mirrors may read, in bytes a second; budgets that are not named have no limit.
+  package var rates: [Throttling.Budget: Int64]
   /// The engine that wrote this, while it runs.
   package var engine: String?
   /// Seconds since 1970 at which this was true.
@@ -52,6 +58,7 @@ final class StatusBoard: Sendable {
     var rate: Double?
     var faults: [String] = []
     var trouble: String?
+    var topics: [TopicStatus] = []
     var sampled: (records: Int64, at: ContinuousClock.Instant)?
 
     var waitingFor: String? {
@@ -93,6 +100,10 @@ final class StatusBoard: Sendable {
       entry.trouble = trouble
       live[stage] = entry
     }
+  }
+
+  func setTopics(_ stage: String, _ topics: [TopicStatus]) {
+    live.withLock { $0[stage, default: Live()].topics = topics }
   }
 
   func setLag(_ stage: String, _ lag: Int64?) {

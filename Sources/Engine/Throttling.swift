@@ -37,6 +37,13 @@ package struct Throttling: Codable, Sendable, Hashable {
     self.reason = reason
   }
 
+  /// What holds: the plan's rates, and what operators have set since. Budgets without a limit are left
+  /// out.
+  static func rates(_ plan: MirrorPlan, _ set: [Budget: Int64]) -> [Budget: Int64] {
+    let planned = [Budget.backfill: plan.bytesPerSecond, .tail: plan.tailBytesPerSecond]
+    return planned.compactMapValues(\.self).merging(set) { _, set in set }.filter { $0.value > 0 }
+  }
+
   /// Journals a command where no engine runs: the next one begins with its rates.
   ///
   /// Throws: `JournalError` - above all that an engine runs after all.

@@ -29,6 +29,19 @@ extension Admin {
   package func offsets(
     _ query: OffsetQuery, of partitions: [TopicPartition]
   ) throws(KafkaError) -> [TopicPartition: Offset] {
+    do {
+      return try offsetsOfKnown(query, of: partitions)
+    } catch {
+      // The partition may be younger than what this client last heard of the cluster.
+      guard error.isUnknownTopic else { throw error }
+      _ = try topics()
+      return try offsetsOfKnown(query, of: partitions)
+    }
+  }
+
+  private func offsetsOfKnown(
+    _ query: OffsetQuery, of partitions: [TopicPartition]
+  ) throws(KafkaError) -> [TopicPartition: Offset] {
     guard !partitions.isEmpty else { return [:] }
     let list = unsafe PartitionList.make(partitions, offset: query.wireValue)
     defer { unsafe rd_kafka_topic_partition_list_destroy(list) }

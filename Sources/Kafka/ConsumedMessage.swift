@@ -39,6 +39,12 @@ package import KafkaModel
   package var partition: Int32 { unsafe pointer.pointee.partition }
   package var offset: Offset { Offset(unsafe pointer.pointee.offset) }
 
+  /// In ms since 1970; -1 where the record has none.
+  package var timestamp: Int64 {
+    var type = RD_KAFKA_TIMESTAMP_NOT_AVAILABLE
+    return unsafe rd_kafka_message_timestamp(pointer, &type)
+  }
+
   /// Key and value in bytes, as throttles and memory bounds count them.
   package var byteCount: Int {
     unsafe pointer.pointee.len + pointer.pointee.key_len

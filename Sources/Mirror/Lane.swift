@@ -74,11 +74,10 @@ package actor Lane {
     // A local variable: the loop below touches it several times a record, and what belongs to an actor
     // is checked at run time for overlapping accesses.
     var state = LaneState(slots: slots)
+    defer { for slot in state.slots.all where slot.backfill != nil { order.remove(slot.priority) } }
     for slot in slots.all where slot.backfill == nil {
       try consumer.start(slot.origin, at: .offset(slot.position))
     }
-    for slot in slots.all where slot.backfill != nil { order.add(slot.priority) }
-    defer { for slot in state.slots.all where slot.backfill != nil { order.remove(slot.priority) } }
     do {
       try startBackfill(&state)
       try await loop(&state)
@@ -282,7 +281,8 @@ package actor Lane {
       guard let index = state.slots.index(message.topicIndex, message.partition) else { return }
       let error = producer.error(of: delivery)
       let isInDoubt = state.change(index) {
-        $0.deliver(message.offset, at: delivery.offset, error, direction)
+        $0.timestamp = message.timestamp
+        return $0.deliver(message.offset, at: delivery.offset, error, direction)
       }
       guard isInDoubt, state.end == nil else { return }
       let slot = state.slots[index]

@@ -10,6 +10,10 @@ package struct PartitionProgress: Hashable, Sendable {
   package var bytes: Int64 = 0
   /// The reader has met the end of what can be read, at `position`.
   package var isAtEnd = false
+  /// Of the last record stored, in ms since 1970; `nil` where none was since the mirror was started.
+  package var timestamp: Int64?
+  /// The end has not been met yet; see ``LaneLimits/nearEnd``.
+  package var isBackfill = false
   package var fault: MirrorFault?
 
   package init(position: Offset) { self.position = position }

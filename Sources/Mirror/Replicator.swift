@@ -148,6 +148,8 @@ package actor Replicator {
           name: "\(direction.rawValue)-\(index)"))
     }
     defer { lanes = [] }
+    // Before any lane looks whose turn it is. Each takes its own out again.
+    for partition in shares.joined() where partition.isBackfill { order.add(partition.priority) }
     try await withThrowingTaskGroup(of: Void.self) { group in
       for lane in lanes { group.addTask { try await lane.run() } }
       do {

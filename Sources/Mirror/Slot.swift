@@ -56,6 +56,8 @@ struct Slot {
   var records: Int64 = 0
   var bytes: Int64 = 0
   var isAtEnd = false
+  /// Of the last record stored.
+  var timestamp: Int64?
   /// There is something to checkpoint: see ``LaneState/change(_:_:)``.
   var isDirty = false
   private(set) var fault: MirrorFault?
@@ -102,6 +104,8 @@ struct Slot {
     progress.records = records
     progress.bytes = bytes
     progress.isAtEnd = isAtEnd && inFlight.isEmpty
+    progress.timestamp = timestamp
+    progress.isBackfill = backfill != nil
     progress.fault = fault
     return progress
   }

@@ -19,7 +19,7 @@ from scenario import Scenario
 def consumers_first(text: str) -> str:
     """The quick start's plan with that strategy, and a mirror that groups can be ahead of."""
     text = text.replace("strategy: together", "strategy: consumers-first")
-    return text.replace("rate: 50MiB/s, lanes", "rate: 60KiB/s, lanes")
+    return text.replace("rate: 50MiB/s, lanes", "rate: 60KiB/s, tailRate: 60KiB/s, lanes")
 
 
 class ConsumersFirstTests(unittest.TestCase):
