@@ -10,7 +10,8 @@ package struct PlannedTopic: Sendable {
   package var targetPartitionCount: Int32
   package let stage: String
   package let rule: TopicRule
-  /// Configs that the target topic gets: the source's overrides and the plan's own.
+  /// Configs that the target topic gets: the source's overrides, what it takes and keeps, and the plan's
+  /// own.
   package let config: [String: String]
   package let isCompacted: Bool
   /// After which age the source drops records, in ms; `nil` is never.
@@ -76,8 +77,9 @@ package struct Estate: Sendable {
     {
       throw EngineError.logAppendTime(topic: description.name)
     }
-    var config = configs.filter { $0.value.isOverride && !unmirrored.contains($0.key) }
-      .compactMapValues(\.value)
+    var config = configs.filter {
+      ($0.value.isOverride || retaining.contains($0.key)) && !unmirrored.contains($0.key)
+    }.compactMapValues(\.value)
     config.merge(rule.config) { _, planned in planned }
     let targetCount: Int32 =
       switch rule.partitions {
@@ -104,6 +106,12 @@ package struct Estate: Sendable {
     else { return nil }
     return retention
   }
+
+  /// What decides which records a topic takes and keeps. The effective value is carried over even where
+  /// it is a default of the source's brokers: the target's brokers may have others.
+  private static let retaining: Set<String> = [
+    "cleanup.policy", "delete.retention.ms", "max.message.bytes", "retention.bytes", "retention.ms",
+  ]
 
   /// Overrides that name brokers of the source cluster.
   private static let unmirrored: Set<String> = [

@@ -50,10 +50,7 @@ package import KafkaModel
   package func close(discarding: Bool) {
     guard !closed else { return }
     closed = true
-    if discarding {
-      unsafe rd_kafka_purge(
-        handle.pointer, Int32(RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT))
-    }
+    if discarding { discard() }
     // Reports carry the forwarded messages: they are served until none is left, or they would leak.
     for _ in 0..<50 where unsafe rd_kafka_outq_len(handle.pointer) > 0 {
       _ = try? serve(timeoutMilliseconds: 100) { _ in }
@@ -61,6 +58,13 @@ package import KafkaModel
     for index in unsafe topics.indices { unsafe rd_kafka_topic_destroy(topics[index]) }
     unsafe WakeUp.detach(handle.mainQueue)
     handle.destroy()
+  }
+
+  /// Gives up all records that are not stored yet, whatever becomes of those under way; each is still
+  /// reported on.
+  package func discard() {
+    unsafe rd_kafka_purge(
+      handle.pointer, Int32(RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT))
   }
 
   /// The number of records given and not yet reported on.

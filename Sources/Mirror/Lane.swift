@@ -31,7 +31,8 @@ package actor Lane {
   package init(
     direction: Direction, origin: ClusterConnection, destination: ClusterConnection,
     partitions: [LanePartition], store: any MapStore, budgets: MirrorBudgets,
-    order: BackfillOrder, progress: MirrorProgress, limits: LaneLimits, name: String
+    order: BackfillOrder, progress: MirrorProgress, limits: LaneLimits,
+    sizes: DestinationSizes, name: String
   ) throws(KafkaError) {
     executor = PinnedExecutor(name: name)
     self.direction = direction
@@ -50,7 +51,7 @@ package actor Lane {
         "queued.max.messages.kbytes": String(limits.bytes / 2048 / max(1, queues)),
         "fetch.wait.max.ms": "100",
       ])
-    producer = try Producer(destination)
+    producer = try Producer(destination, properties: sizes.producerProperties)
     var slots = SlotTable()
     for partition in partitions {
       let from = partition.state.partition(on: direction.origin)
@@ -88,6 +89,7 @@ package actor Lane {
         if try serve(&state) == 0 { wakeUp.wait(milliseconds: 50) }
       }
     } catch {
+      takeLastReports(&state)
       try? await checkpoint(&state)
       close()
       throw error
@@ -95,6 +97,15 @@ package actor Lane {
     try await checkpoint(&state)
     close()
     if let gap = state.gap { throw gap }
+  }
+
+  /// Takes the reports of a producer that has ended: one of them may tell of the record that ended it.
+  private func takeLastReports(_ state: inout LaneState) {
+    producer.discard()
+    let deadline = ContinuousClock.now + .seconds(2)
+    while state.outstandingRecords > 0, ContinuousClock.now < deadline {
+      if (try? serve(&state)) == 0 { wakeUp.wait(milliseconds: 20) }
+    }
   }
 
   /// Ends ``run()`` soon.

@@ -14,7 +14,7 @@ package struct Reconciler: Sendable {
   private let originReader: PartitionReader
   private let destinationReader: PartitionReader
   private let originAdmin: Admin
-  private let destinationAdmin: Admin
+  let destinationAdmin: Admin
   private let store: any MapStore
 
   /// What reconciliation found of one partition.

@@ -131,10 +131,13 @@ package actor Replicator {
     progress.update(told)
     progress.trouble = nil
     guard !stopping, !Task.isCancelled else { return }
-    try await runLanes(healthy)
+    let topics = Set(healthy.map { $0.item.state.partition(on: direction.destination).topic })
+    try await runLanes(healthy, sizes: try await reconciler.sizes(of: topics))
   }
 
-  private func runLanes(_ states: [(item: LanePartition, left: Int64)]) async throws {
+  private func runLanes(
+    _ states: [(item: LanePartition, left: Int64)], sizes: DestinationSizes
+  ) async throws {
     let shares = LaneShares.divide(states, lanes: laneCount) { $0.priority }
     var limits = limits
     limits.bytes /= shares.count
@@ -145,6 +148,7 @@ package actor Replicator {
         try Lane(
           direction: direction, origin: origin, destination: destination, partitions: share,
           store: store, budgets: budgets, order: order, progress: progress, limits: limits,
+          sizes: sizes,
           name: "\(direction.rawValue)-\(index)"))
     }
     defer { lanes = [] }

@@ -48,6 +48,39 @@ struct CopyTests {
     try await fixture.expectExact(fixture.source, records)
   }
 
+  @Test(
+    "A target with a small limit takes every record that fits it, one with a large limit a large one"
+  )
+  func sizes() async throws {
+    let fixture = try await MirrorFixture()
+    let sandbox = fixture.sandbox
+    let source = fixture.source
+    var generator = RecordGenerator(seed: 14)
+    let small = generator.records(300, valueBytes: 500...900)
+    try await fixture.write(small, on: .source, to: source)
+    let admin = try Admin(fixture.connections[.target]!)
+    try await admin.setConfigs(["max.message.bytes": "4000"], of: fixture.target.topic)
+    try await fixture.mirror()
+    try await fixture.expectExact(source, small)
+    // Refused at a limit, named by its offset, and taken once the limit is raised.
+    let large = Record(key: nil, value: Array(repeating: 7, count: 3_000_000), timestamp: 1)
+    let sourceAdmin = try Admin(fixture.connections[.source]!)
+    try await sourceAdmin.setConfigs(["max.message.bytes": "8000000"], of: source.topic)
+    let properties = ["message.max.bytes": "8000000"]
+    try await RecordWriter(
+      await sandbox.connection(.source, properties: properties)
+    ).write([large], to: source, patience: .seconds(60))
+    let progress = try await fixture.mirror()
+    guard case .refused(_, let offset, _) = progress[source]?.fault else {
+      Issue.record("not refused: \(String(describing: progress[source]))")
+      return
+    }
+    #expect(offset == Offset(300))
+    try await admin.setConfigs(["max.message.bytes": "8000000"], of: fixture.target.topic)
+    try await fixture.mirror()
+    try await fixture.expectExact(source, small + [large])
+  }
+
   @Test("A stop in the middle leaves nothing in doubt")
   func stopMidway() async throws {
     let fixture = try await MirrorFixture()

@@ -1,0 +1,53 @@
+internal import Kafka
+internal import KafkaModel
+
+/// How large a batch and a record the destination's topics take (`max.message.bytes`).
+package struct DestinationSizes: Hashable, Sendable {
+  /// The smallest limit of a topic, in bytes: no batch of several records may exceed it, or the broker
+  /// refuses all of them.
+  private(set) var batchBytes = 1_000_000
+  /// The largest limit of a topic, in bytes.
+  private(set) var recordBytes = 1_000_000
+
+  package init() {}
+
+  mutating func add(topicLimit: Int) {
+    batchBytes = min(batchBytes, topicLimit)
+    recordBytes = max(recordBytes, topicLimit)
+  }
+
+  /// librdkafka's bounds (`CONFIGURATION.md`): `batch.size` ends a batch of several records,
+  /// `message.max.bytes` refuses a record before it is sent. The latter counts uncompressed bytes, the
+  /// broker compressed ones, so it leaves room.
+  var producerProperties: [String: String] {
+    [
+      "batch.size": String(max(1, batchBytes)),
+      "message.max.bytes": String(min(1_000_000_000, recordBytes * 10)),
+    ]
+  }
+}
+
+extension Reconciler {
+  /// The limits of the destination's topics. One whose configs may not be read counts as one with
+  /// Kafka's default.
+  ///
+  /// Throws: ``KafkaError`` - the cluster does not answer, or does not know the topic.
+  func sizes(of topics: Set<String>) async throws -> DestinationSizes {
+    var sizes = DestinationSizes()
+    for topic in topics {
+      if let limit = try await limit(of: topic) { sizes.add(topicLimit: limit) }
+    }
+    return sizes
+  }
+
+  private func limit(of topic: String) async throws -> Int? {
+    do {
+      return try await destinationAdmin.configs(of: topic)["max.message.bytes"]?.value.flatMap {
+        Int($0)
+      }
+    } catch {
+      if error.isRetriable || error.isUnknownTopic { throw error }
+      return nil
+    }
+  }
+}
