@@ -10,7 +10,7 @@ from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
-from kafka.errors import InvalidConfigurationError, TopicAlreadyExistsError
+from kafka.errors import InvalidConfigurationError, NoError, TopicAlreadyExistsError
 from kafka.structs import OffsetAndMetadata
 from orders import (
     GROUPS,
@@ -192,8 +192,14 @@ class History:
                 split_key(key): OffsetAndMetadata(offset, f"by {name}", -1)
                 for key, offset in group["commits"].items()
             }
-            patiently(partial(self.admin.alter_group_offsets, name, offsets))
+            patiently(partial(self.commit, name, offsets))
         return groups
+
+    def commit(self, group: str, offsets: dict[TopicPartition, OffsetAndMetadata]) -> None:
+        """A refused partition is an error; the client itself only tells of it."""
+        for error in self.admin.alter_group_offsets(group, offsets).values():
+            if error is not NoError:
+                raise error(f"commit of {group}")
 
     def archive_commits(self) -> dict[str, int]:
         """Where a group stopped long ago: in the middle, on a transaction marker, at both ends."""
