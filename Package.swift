@@ -117,6 +117,8 @@ let package = Package(
       name: "MirrorTests", dependencies: ["Kafka", "KafkaModel", "Mirror", "TestSupport"],
       swiftSettings: strict),
     .testTarget(
+      name: "EngineTests", dependencies: ["Engine", "Kafka"], swiftSettings: strict),
+    .testTarget(
       name: "OffsetsTests", dependencies: ["KafkaModel", "Offsets"], swiftSettings: strict),
     .testTarget(
       name: "ValidationTests",

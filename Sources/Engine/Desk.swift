@@ -140,6 +140,8 @@ struct Desk: Sendable {
       board.setTopics(stage, topics)
       let isForward = runner.context.machine.phase.isForwardMirrored && !topics.isEmpty
       board.setLag(stage, isForward ? topics.reduce(0) { $0 + $1.lag } : nil)
+      let isReverse = runner.context.machine.phase.isReverseMirrored
+      board.setToDrain(stage, isReverse ? try? await runner.steps.reverseLag() : nil)
     }
   }
 
@@ -147,7 +149,11 @@ struct Desk: Sendable {
     let status = MigrationStatus(
       plan: plan, engine: LeaseHolder.current.description, machines: { ledger.machine(of: $0) },
       approvals: { ledger.approvals(of: $0) }, live: { board.live($0) }, rates: ledger.rates,
-      gaps: ledger.gaps)
+      gaps: ledger.gaps,
+      forecast: { stage in
+        runners.first { $0.context.stage.name == stage }
+          .flatMap { RollbackForecaster(context: $0.context).forecast() }
+      }, rolledBack: { ledger.rollbackOutcome($0) })
     try ledger.journal.publishStatus(try JSON.text(status), lease: ledger.lease)
     onStatus(status)
   }
@@ -157,7 +163,8 @@ extension MigrationStatus {
   init(
     plan: MigrationPlan, engine: String?, machines: (String) -> CutoverMachine,
     approvals: (String) -> Set<String>, live: (String) -> StatusBoard.Live,
-    rates: [Throttling.Budget: Int64], gaps: [AcceptedGap]
+    rates: [Throttling.Budget: Int64], gaps: [AcceptedGap],
+    forecast: (String) -> RollbackForecast?, rolledBack: (String) -> RollbackOutcome?
   ) {
     self.rates = Throttling.rates(plan.mirror, rates)
     migration = plan.name
@@ -175,7 +182,8 @@ extension MigrationStatus {
         rollbackReason: machine.rollbackReason, faults: live.faults, trouble: live.trouble,
         attempt: machine.attempt, approvals: approvals(stage.name).sorted(),
         wayBack: machine.wayBack, strategy: machine.strategy, topics: live.topics,
-        gaps: gaps.filter { plan.stage(forTopic: $0.partition.topic)?.name == stage.name })
+        gaps: gaps.filter { plan.stage(forTopic: $0.partition.topic)?.name == stage.name },
+        forecast: forecast(stage.name), rolledBack: rolledBack(stage.name))
     }
   }
 
@@ -190,15 +198,23 @@ extension MigrationStatus {
     let folded = try Folded(journal, strategies: plan.strategies)
     // Faults are known only to an engine: what the last one saw still holds.
     var boards: [String: StatusBoard.Live] = [:]
+    var forecasts: [String: RollbackForecast] = [:]
     if let latest = try journal.latestStatus(),
       let last = try? JSON.value(MigrationStatus.self, latest.json)
     {
-      for stage in last.stages { boards[stage.stage] = StatusBoard.Live(faults: stage.faults) }
+      for stage in last.stages {
+        boards[stage.stage] = StatusBoard.Live(faults: stage.faults)
+        if stage.wayBack == folded.machine(of: stage.stage).wayBack {
+          forecasts[stage.stage] = stage.forecast
+        }
+      }
     }
+    let seen = forecasts
     let known = boards
     return MigrationStatus(
       plan: plan, engine: nil, machines: { folded.machine(of: $0) },
       approvals: { folded.approvals[$0] ?? [] }, live: { known[$0] ?? StatusBoard.Live() },
-      rates: folded.rates, gaps: folded.gaps)
+      rates: folded.rates, gaps: folded.gaps,
+      forecast: { seen[$0] }, rolledBack: { folded.rollbackOutcome($0) })
   }
 }

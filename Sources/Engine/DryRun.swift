@@ -52,10 +52,14 @@ package enum DryRun {
           try await group(name, stage, plan, estate.topics(of: stage), clusters, &blockers))
       }
     }
+    let fences = try await FenceCheck.look(plan, estate, clusters)
+    let retention = RetentionCheck.look(plan, estate)
+    blockers += fences.blockers + retention.blockers
     return DryRunReport(
       migration: plan.name, change: plan.change, planDigest: plan.digest, topics: topics,
       groups: groups, stages: plan.stages.map { stage($0) }, blockers: blockers.sorted(),
-      findings: estate.findings + plan.findings.map { "\($0.severity.rawValue): \($0.message)" })
+      findings: estate.findings + fences.findings + retention.findings
+        + plan.findings.map { "\($0.severity.rawValue): \($0.message)" })
   }
 
   private static func knownTargets(_ journalPath: String) throws -> Set<TopicPartition> {
@@ -116,13 +120,13 @@ package enum DryRun {
   }
 
   private static func describe(_ step: Step, _ stage: StagePlan) -> String {
-    let hook: Hook? =
+    let hook: String? =
       switch step {
-      case .fence, .fenceTarget: stage.fence
-      case .switchClients, .returnClients: stage.switchClients
-      case .release: stage.unfence ?? stage.fence
+      case .fence, .fenceTarget: stage.fence.summary
+      case .switchClients, .returnClients: stage.switchClients.summary
+      case .release: stage.unfence?.summary ?? stage.fence.summary
       default: nil
       }
-    return "\(step.rawValue): \(step.summary)" + (hook.map { " (\($0.summary))" } ?? "")
+    return "\(step.rawValue): \(step.summary)" + (hook.map { " (\($0))" } ?? "")
   }
 }

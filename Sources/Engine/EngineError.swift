@@ -12,6 +12,8 @@ package enum EngineError: Error, Hashable, Sendable {
   case digestDiffers(wanted: String, now: String)
   case partitionStopped(MirrorFault)
   case fenceDoesNotHold(cluster: String, moving: [String])
+  case fencesFerry(cluster: String)
+  case fenceLocksOut(topics: [String], cluster: String)
   case openTransaction(TopicPartition, stableEnd: Offset, end: Offset)
   case drainTooSlow(within: Duration, left: [String])
   case drainForecast(seconds: Double, within: Duration)
@@ -44,6 +46,10 @@ extension EngineError: OperatorError {
     case .partitionStopped(let fault): fault.summary
     case .fenceDoesNotHold(let cluster, let moving):
       "the fence on the \(cluster) cluster does not hold: \(moving.joined(separator: "; "))"
+    case .fencesFerry(let cluster):
+      "the fence's ACLs would keep Ferry's own mirror from writing to the \(cluster) cluster, so it was not put up"
+    case .fenceLocksOut(let topics, let cluster):
+      "no ACL applies to \(topics.joined(separator: ", ")) on the \(cluster) cluster: the fence's denial would be the first, and lock out everyone else as well"
     case .openTransaction(let partition, let stableEnd, let end):
       "\(partition) has an open transaction: readers reach offset \(stableEnd), the log ends at \(end)"
     case .drainTooSlow(let within, let left):
@@ -88,6 +94,9 @@ extension EngineError: OperatorError {
     case .partitionStopped(let fault): fault.hint
     case .fenceDoesNotHold:
       "stop the writers and mend the fence; a stage that went back is tried again with `ferry run --again`"
+    case .fencesFerry:
+      "take Ferry's own principal out of `principals`, or make it a super user; then `ferry run --again`"
+    case .fenceLocksOut: "allow those who use the topics, by ACLs of your own, then try again"
     case .openTransaction: "end or abort the transaction at its producer, then try again"
     case .drainTooSlow, .drainForecast:
       "wait until the mirror's lag is small, then try again"
@@ -110,7 +119,7 @@ extension EngineError: OperatorError {
     case .noTopics, .unknownStage, .commandRefused, .notSupported: nil
     case .topicDrift, .targetNotEmpty, .logAppendTime, .planChanged, .digestDiffers: "drift.md"
     case .partitionStopped: "mirror-stopped.md"
-    case .fenceDoesNotHold, .strayWrite: "fence-does-not-hold.md"
+    case .fenceDoesNotHold, .fencesFerry, .fenceLocksOut, .strayWrite: "fence-does-not-hold.md"
     case .openTransaction, .drainTooSlow, .drainForecast: "drain-stalls.md"
     case .differences: "validation-difference.md"
     case .canaryLost: "mirror-stopped.md"

@@ -14,13 +14,33 @@ package struct PlannedTopic: Sendable {
   /// own.
   package let config: [String: String]
   package let isCompacted: Bool
-  /// After which age the source drops records, in ms; `nil` is never.
-  package let retentionMilliseconds: Int64?
+  /// How long the source keeps records; `nil` where their age or number does not matter.
+  package let sourceRetention: SourceRetention?
 
   package var partitions: [TopicPartition] { (0..<partitionCount).map { TopicPartition(name, $0) } }
 
   package func target(of partition: TopicPartition) -> TopicPartition {
     TopicPartition(targetName, partition.partition)
+  }
+}
+
+/// When the source drops a topic's records.
+package struct SourceRetention: Sendable, Hashable {
+  /// Milliseconds since a record's timestamp.
+  package let milliseconds: Int64?
+  /// Bytes of a partition's log.
+  package let bytes: Int64?
+
+  /// - Parameter configs: the topic's effective ones.
+  init?(_ configs: [String: ConfigValue]) {
+    func limit(_ name: String) -> Int64? {
+      configs[name]?.value.flatMap { Int64($0) }.flatMap { $0 < 0 ? nil : $0 }
+    }
+    milliseconds = limit("retention.ms")
+    bytes = limit("retention.bytes")
+    // Compaction alone keeps the latest record of every key for ever.
+    let isDeleting = configs["cleanup.policy"]?.value?.contains("delete") ?? true
+    guard isDeleting, milliseconds != nil || bytes != nil else { return nil }
   }
 }
 
@@ -97,14 +117,7 @@ package struct Estate: Sendable {
       partitionCount: description.partitionCount, targetPartitionCount: targetCount, stage: stage,
       rule: rule, config: config,
       isCompacted: configs["cleanup.policy"]?.value?.contains("compact") ?? false,
-      retentionMilliseconds: retention(configs))
-  }
-
-  private static func retention(_ configs: [String: ConfigValue]) -> Int64? {
-    guard configs["cleanup.policy"]?.value?.contains("delete") ?? true,
-      let text = configs["retention.ms"]?.value, let retention = Int64(text), retention >= 0
-    else { return nil }
-    return retention
+      sourceRetention: SourceRetention(configs))
   }
 
   /// What decides which records a topic takes and keeps. The effective value is carried over even where

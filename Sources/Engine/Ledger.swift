@@ -1,6 +1,7 @@
 package import Cutover
 internal import Foundation
 package import Journal
+package import Kafka
 package import KafkaModel
 internal import Synchronization
 
@@ -44,6 +45,34 @@ final class Ledger: Sendable {
 
   func evidence(of stage: String, _ step: Step) -> Evidence? {
     folded.withLock { $0.evidence["\(stage)/\(step.rawValue)"] }
+  }
+
+  /// The rules that a fence of Ferry's own has added to the cluster, or may have.
+  func fenceRules(_ stage: String, _ cluster: ClusterRole) -> Set<TopicACL> {
+    folded.withLock { $0.fenceRules["\(stage)/\(cluster.rawValue)"] ?? [] }
+  }
+
+  /// The overrides that source topics had before the stage extended their retention, by topic and name;
+  /// `nil` stands for none. Empty where nothing is extended.
+  func savedRetention(_ stage: String) -> [String: [String: String?]] {
+    folded.withLock { $0.savedRetention[stage] ?? [:] }
+  }
+
+  /// How long the stage's last hook of that action took.
+  func hookSeconds(_ stage: String, _ action: String) -> Double? {
+    folded.withLock { $0.hookSeconds["\(stage)/\(action)"] }
+  }
+
+  /// When the stage's clients were last moved to the target.
+  func switchedAt(_ stage: String) -> Date? { folded.withLock { $0.switchedAt[stage] } }
+
+  /// What was forecast when this attempt of the stage began to go back.
+  func forecast(_ stage: String, attempt: Int) -> RollbackForecast? {
+    folded.withLock { $0.forecasts["\(stage)/\(attempt)"] }
+  }
+
+  func rollbackOutcome(_ stage: String) -> RollbackOutcome? {
+    folded.withLock { $0.rollbackOutcome(stage) }
   }
 
   func wasBegun(_ stage: String, _ step: Step, attempt: Int) -> Bool {
@@ -125,6 +154,12 @@ package enum EntryKind: String, Sendable {
   case acknowledgement
   /// A mirror was armed: see ``Armed``.
   case armed
+  /// Rules of an ACL fence are about to be added, or are all gone: see ``FenceRules``.
+  case fenceRules
+  /// Source topics' retention is about to be extended, or is as it was: see ``SavedRetention``.
+  case retention
+  /// A stage goes back: see ``RollbackForecast``.
+  case forecast
   /// A hook ran.
   case hook
   /// A rate was set: see ``Throttling``.
@@ -169,6 +204,17 @@ package struct Armed: Codable, Sendable {
   package let positions: [TopicPartition: Offset]
 }
 
+/// Overrides of source topics as they were before their retention was extended.
+package struct SavedRetention: Codable, Sendable {
+  package let topics: [String: [String: String?]]
+}
+
+/// What an ACL fence has on a cluster, from this moment on.
+package struct FenceRules: Codable, Sendable {
+  package let cluster: ClusterRole
+  package let rules: Set<TopicACL>
+}
+
 package struct Approval: Codable, Sendable {
   package let by: String
   package let attempt: Int
@@ -195,11 +241,27 @@ package struct Folded: Sendable {
   /// Partition counts of topics that grew.
   package var growth: [String: Int32] = [:]
   package var recreated: [String: RecreatedTopic] = [:]
+  package var fenceRules: [String: Set<TopicACL>] = [:]
+  var hookSeconds: [String: Double] = [:]
+  var switchedAt: [String: Date] = [:]
+  var forecasts: [String: RollbackForecast] = [:]
+  /// When each stage began to go back, and when it was back.
+  private var wentBack: [String: (from: Date, to: Date?)] = [:]
+  package var savedRetention: [String: [String: [String: String?]]] = [:]
 
   /// - Parameter strategies: by stage, as the plan has them; `together` where there is none.
   package init(_ journal: MigrationJournal, strategies: [String: Strategy]) throws {
     self.strategies = strategies
     for event in try journal.events() { try apply(event) }
+  }
+
+  /// How long the current attempt's way back took; `nil` before its end, or where none was needed.
+  func rollbackOutcome(_ stage: String) -> RollbackOutcome? {
+    guard let (from, end) = wentBack[stage], let to = end else { return nil }
+    let attempt = machine(of: stage).attempt
+    return RollbackOutcome(
+      predictedSeconds: forecasts["\(stage)/\(attempt)"]?.seconds,
+      actualSeconds: to.timeIntervalSince(from))
   }
 
   package func machine(of stage: String) -> CutoverMachine {
@@ -213,12 +275,23 @@ package struct Folded: Sendable {
       let entry = try JSON.value(StageEntry.self, event.payload)
       var machine = machine(of: stage)
       if case .done(let step) = entry.event {
+        if step == .switchClients { switchedAt[stage] = event.time }
         evidence["\(stage)/\(step.rawValue)"] = entry.evidence
       }
       // Yes to the groups is not yet yes to the producers.
       if entry.event == .reopen || entry.event == .done(.moveGroups) { approvals[stage] = [] }
+      let before = machine.phase
       _ = try machine.apply(entry.event)
       machines[stage] = machine
+      if machine.phase != before {
+        if [.withdrawing, .recalling, .retreating].contains(machine.phase) {
+          wentBack[stage] = (event.time, nil)
+        } else if machine.phase == .rolledBack {
+          wentBack[stage]?.to = event.time
+        } else if entry.event == .reopen {
+          wentBack[stage] = nil
+        }
+      }
       if let step = machine.step { begun.insert("\(stage)/\(machine.attempt)/\(step.rawValue)") }
     case .approval:
       approvals[stage, default: []].insert(try JSON.value(Approval.self, event.payload).by)
@@ -242,7 +315,20 @@ package struct Folded: Sendable {
     case .recreated:
       let entry = try JSON.value(RecreatedTopic.self, event.payload)
       recreated[entry.partition.topic] = entry
-    case .hook, .engine, nil:
+    case .fenceRules:
+      let entry = try JSON.value(FenceRules.self, event.payload)
+      fenceRules["\(stage)/\(entry.cluster.rawValue)"] = entry.rules
+    case .retention:
+      savedRetention[stage] = try JSON.value(SavedRetention.self, event.payload).topics
+    case .hook:
+      let entry = try JSON.value(HookRecord.self, event.payload)
+      if let action = entry.id.split(separator: "/").dropFirst(2).first {
+        hookSeconds["\(stage)/\(action)"] = entry.seconds
+      }
+    case .forecast:
+      forecasts["\(stage)/\(machine(of: stage).attempt)"] =
+        try JSON.value(RollbackForecast.self, event.payload)
+    case .engine, nil:
       break
     }
   }

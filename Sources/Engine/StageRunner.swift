@@ -60,6 +60,13 @@ struct StageRunner: Sendable {
     while true {
       try Task.checkCancellation()
       let machine = context.machine
+      // What is predicted now is held against what it took, whoever sent the stage back.
+      if machine.wayBack == .underway,
+        context.ledger.forecast(stage, attempt: machine.attempt) == nil,
+        let forecast = RollbackForecaster(context: context).forecast()
+      {
+        try context.ledger.record(.forecast, stage: stage, forecast)
+      }
       if let step = machine.step {
         Failpoint.hit("begin:\(step.rawValue)")
         context.logger.info("\(step.rawValue): \(step.summary)")

@@ -138,6 +138,15 @@ extension StageSteps {
     }
   }
 
+  /// As ``lag()``, of the reverse mirror.
+  func reverseLag() async throws -> Int64 {
+    let ends = try await context.ends(on: .target, stable: true)
+    let progress = try await context.mirrors.uncheckedProgress()
+    return ends.reduce(0) { sum, end in
+      sum + max(0, end.value - (progress[end.key]?.position ?? end.value))
+    }
+  }
+
   /// Offsets between what is mirrored and what can be read, over all partitions.
   func lag() async throws -> Int64 {
     let ends = try await context.ends(on: .source, stable: true)

@@ -10,6 +10,7 @@ extension StageSteps {
   /// source through it, before any client moves.
   func armReverse() async throws -> Evidence {
     try await checkStillFenced(.source, since: .fence)
+    let retention = try await extendRetention()
     let canary = context.canary
     try await createCanary(on: .source)
     try await createCanary(on: .target)
@@ -31,11 +32,11 @@ extension StageSteps {
     try await sendCanary()
     var evidence = Evidence()
     evidence.ends = try await context.ends(on: .target, stable: true)
-    evidence.notes = ["a canary went from \(canary) on the target to the source"]
+    evidence.notes = retention + ["a canary went from \(canary) on the target to the source"]
     return evidence
   }
 
-  private func createCanary(on role: ClusterRole) async throws {
+  func createCanary(on role: ClusterRole) async throws {
     let admin = context.clusters.admin(role)
     let topic = context.canary.topic
     try await context.steadily {

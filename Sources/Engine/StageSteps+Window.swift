@@ -34,7 +34,7 @@ extension StageSteps {
   /// Runs the fence and sees every end offset of `cluster` stand still for the stability window. The
   /// ends are the fence offsets, by the partition's name on the source.
   func fence(_ cluster: ClusterRole) async throws -> Evidence {
-    try await context.call(context.stage.fence, .fence, cluster)
+    let notes = try await raiseFence(cluster)
     let window = context.stage.stability
     let patience = window * 2 + .seconds(10)
     let start = ContinuousClock.now
@@ -61,9 +61,10 @@ extension StageSteps {
       }
     }
     try await awaitNoOpenTransaction(cluster, ends)
+    try await probeOwnWrites(on: cluster)
     var evidence = Evidence()
     evidence.ends = ends
-    evidence.notes = ["\(ends.count) partitions stood still for \(window)"]
+    evidence.notes = notes + ["\(ends.count) partitions stood still for \(window)"]
     return evidence
   }
 

@@ -134,7 +134,7 @@ struct StageSteps: Sendable {
 
   func switchClients() async throws -> Evidence {
     if context.machine.attempt > 1 {
-      try await context.call(context.stage.unfence ?? context.stage.fence, .unfence, .target)
+      try await liftFence(.target)
     }
     try await context.call(context.stage.switchClients, .switchClients, .target)
     // Groups that went first work there already.
@@ -149,8 +149,10 @@ struct StageSteps: Sendable {
   }
 
   func release() async throws -> Evidence {
-    try await context.call(context.stage.unfence ?? context.stage.fence, .unfence, .source)
-    return Evidence()
+    try await liftFence(.source)
+    var evidence = Evidence()
+    evidence.notes = try await restoreRetention()
+    return evidence
   }
 
   /// The way back before any client moved, or with all groups carried back already.
@@ -158,7 +160,7 @@ struct StageSteps: Sendable {
     await context.mirrors.stop()
     if wasBegun(.translate) || wasBegun(.carryGroups) { try await resumeGroups(.source) }
     // A recall has done that first.
-    if wasBegun(.fence), !wasBegun(.recallGroups) { _ = try await release() }
+    if wasBegun(.fence), !wasBegun(.recallGroups) { return try await release() }
     return Evidence()
   }
 
@@ -245,6 +247,8 @@ struct StageSteps: Sendable {
 
   func finalize() async throws -> Evidence {
     await context.mirrors.stop()
-    return Evidence()
+    var evidence = Evidence()
+    evidence.notes = try await restoreRetention()
+    return evidence
   }
 }

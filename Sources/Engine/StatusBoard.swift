@@ -27,11 +27,14 @@ package struct MigrationStatus: Codable, Sendable {
     /// What going back would take now.
     package var wayBack: WayBack
     package var strategy: Strategy
-    package var rollbackSeconds: Double?
     /// The worst first; empty while no mirror runs.
     package var topics: [TopicStatus] = []
     /// Records that the source dropped before they were mirrored, given up as planned.
     package var gaps: [AcceptedGap] = []
+    /// As an engine last saw it; `nil` where there is nothing to undo.
+    package var forecast: RollbackForecast?
+    /// How the last rollback of this attempt went.
+    package var rolledBack: RollbackOutcome?
   }
 
   package var migration: String
@@ -56,6 +59,10 @@ final class StatusBoard: Sendable {
     var records: Int64 = 0
     var bytes: Int64 = 0
     var rate: Double?
+    /// The highest rate seen: what the mirror can do.
+    var peakRate: Double?
+    /// Records of the target that the reverse mirror has yet to carry back.
+    var toDrain: Int64?
     var faults: [String] = []
     var trouble: String?
     var topics: [TopicStatus] = []
@@ -89,6 +96,7 @@ final class StatusBoard: Sendable {
         let seconds = (now - sampled.at) / .seconds(1)
         if seconds >= 1 {
           entry.rate = Double(records - sampled.records) / seconds
+          entry.peakRate = max(entry.peakRate ?? 0, entry.rate ?? 0)
           entry.sampled = (records, now)
         }
       } else {
@@ -108,6 +116,10 @@ final class StatusBoard: Sendable {
 
   func setLag(_ stage: String, _ lag: Int64?) {
     live.withLock { $0[stage, default: Live()].lag = lag }
+  }
+
+  func setToDrain(_ stage: String, _ records: Int64?) {
+    live.withLock { $0[stage, default: Live()].toDrain = records }
   }
 
   func live(_ stage: String) -> Live { live.withLock { $0[stage] ?? Live() } }

@@ -59,7 +59,7 @@ package struct TopicStatus: Codable, Sendable, Hashable {
     let gain = watches.reduce(0) { $0 + $1.gainPerSecond }
     etaSeconds = lag == 0 ? 0 : (gain > 0 ? Double(lag) / gain : nil)
     if direction == .forward {
-      let retention = topic.retentionMilliseconds.map { Double($0) / 1000 }
+      let retention = topic.sourceRetention?.milliseconds.map { Double($0) / 1000 }
       overtakenSeconds = watches.compactMap { $0.overtaken(retention: retention) }.min()
     }
     isBackfill = samples.contains(where: \.isBackfill)

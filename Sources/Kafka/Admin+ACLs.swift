@@ -1,13 +1,23 @@
 internal import CRdKafka
 internal import KafkaModel
 
-/// One access rule on one topic, by its literal name.
+/// One access rule on topics.
 package struct TopicACL: Hashable, Sendable, Codable {
   package enum Operation: String, Hashable, Sendable, Codable, CaseIterable {
     case all, read, write, describe
+    /// Any other that a cluster has told of; never sent.
+    case other
+  }
+
+  package enum Pattern: String, Hashable, Sendable, Codable {
+    /// The topic of this name, or every topic where the name is `*`.
+    case literal
+    /// Every topic whose name begins so.
+    case prefixed
   }
 
   package let topic: String
+  package let pattern: Pattern
   /// `User:name`, or `User:*` for everyone.
   package let principal: String
   /// `*` for every host.
@@ -16,47 +26,70 @@ package struct TopicACL: Hashable, Sendable, Codable {
   package let isDenied: Bool
 
   package init(
-    topic: String, principal: String, host: String = "*", operation: Operation, isDenied: Bool
+    topic: String, pattern: Pattern = .literal, principal: String, host: String = "*",
+    operation: Operation, isDenied: Bool
   ) {
     self.topic = topic
+    self.pattern = pattern
     self.principal = principal
     self.host = host
     self.operation = operation
     self.isDenied = isDenied
   }
+
+  /// Whether an authorizer looks at the rule when somebody asks for `name`.
+  package func applies(to name: String) -> Bool {
+    switch pattern {
+    case .literal: topic == name || topic == "*"
+    case .prefixed: name.hasPrefix(topic)
+    }
+  }
 }
 
 extension Admin {
-  /// Adds a rule. Adding one that is there changes nothing. The cluster needs an authorizer, and its
-  /// super users pass whatever rules say.
-  package func createACL(_ rule: TopicACL) throws(KafkaError) {
-    let operation = "add an ACL to topic \(rule.topic)"
-    let binding = try unsafe binding(rule, operation)
-    defer { unsafe rd_kafka_AclBinding_destroy(binding) }
-    try unsafe request(RD_KAFKA_ADMIN_OP_CREATEACLS, operation, about: binding) {
+  /// Adds rules on topics' literal names, in one request. Adding one that is there changes nothing. The
+  /// cluster needs an authorizer, and its super users pass whatever rules say.
+  package func createACLs(_ rules: [TopicACL]) throws(KafkaError) {
+    guard !rules.isEmpty else { return }
+    let operation = "add \(rules.count) ACLs"
+    var bindings: [OpaquePointer?] = unsafe []
+    defer {
+      for index in unsafe bindings.indices { unsafe rd_kafka_AclBinding_destroy(bindings[index]) }
+    }
+    for rule in rules { unsafe bindings.append(try binding(rule, operation)) }
+    try unsafe request(RD_KAFKA_ADMIN_OP_CREATEACLS, operation, about: bindings) {
       list, options, queue in
-      unsafe rd_kafka_CreateAcls(handle.pointer, list, 1, options, queue)
+      unsafe rd_kafka_CreateAcls(handle.pointer, list, rules.count, options, queue)
     } read: { event throws(KafkaError) in
       var count = 0
       let results = unsafe rd_kafka_CreateAcls_result_acls(
         rd_kafka_event_CreateAcls_result(event), &count)
       for index in 0..<count {
-        try unsafe check(rd_kafka_acl_result_error(results?[index]), operation)
+        try unsafe check(
+          rd_kafka_acl_result_error(results?[index]), "add an ACL to topic \(rules[index].topic)")
       }
     }
   }
 
-  /// Removes exactly this rule; one that is not there is no error.
-  package func deleteACL(_ rule: TopicACL) throws(KafkaError) {
-    let operation = "remove an ACL from topic \(rule.topic)"
-    let filter = try unsafe filter(
-      topic: rule.topic, principal: rule.principal, host: rule.host, rule.operation.code,
-      rule.isDenied ? RD_KAFKA_ACL_PERMISSION_TYPE_DENY : RD_KAFKA_ACL_PERMISSION_TYPE_ALLOW,
-      operation)
-    defer { unsafe rd_kafka_AclBinding_destroy(filter) }
-    try unsafe request(RD_KAFKA_ADMIN_OP_DELETEACLS, operation, about: filter) {
+  /// Removes exactly these rules on topics' literal names; one that is not there is no error.
+  package func deleteACLs(_ rules: [TopicACL]) throws(KafkaError) {
+    guard !rules.isEmpty else { return }
+    let operation = "remove \(rules.count) ACLs"
+    var filters: [OpaquePointer?] = unsafe []
+    defer {
+      for index in unsafe filters.indices { unsafe rd_kafka_AclBinding_destroy(filters[index]) }
+    }
+    for rule in rules {
+      unsafe filters.append(
+        try filter(
+          topic: rule.topic, RD_KAFKA_RESOURCE_PATTERN_LITERAL, principal: rule.principal,
+          host: rule.host, rule.operation.code,
+          rule.isDenied ? RD_KAFKA_ACL_PERMISSION_TYPE_DENY : RD_KAFKA_ACL_PERMISSION_TYPE_ALLOW,
+          operation))
+    }
+    try unsafe request(RD_KAFKA_ADMIN_OP_DELETEACLS, operation, about: filters) {
       list, options, queue in
-      unsafe rd_kafka_DeleteAcls(handle.pointer, list, 1, options, queue)
+      unsafe rd_kafka_DeleteAcls(handle.pointer, list, rules.count, options, queue)
     } read: { event throws(KafkaError) in
       var count = 0
       let responses = unsafe rd_kafka_DeleteAcls_result_responses(
@@ -67,12 +100,14 @@ extension Admin {
     }
   }
 
-  /// The rules on a topic's literal name.
-  package func acls(of topic: String) throws(KafkaError) -> Set<TopicACL> {
-    let operation = "describe the ACLs of topic \(topic)"
+  /// All rules on topics, whatever names they stand under.
+  ///
+  /// Throws: ``KafkaError`` - above all where the cluster has no authorizer.
+  package func topicACLs() throws(KafkaError) -> Set<TopicACL> {
+    let operation = "describe the ACLs of topics"
     let filter = try unsafe filter(
-      topic: topic, principal: nil, host: nil, RD_KAFKA_ACL_OPERATION_ANY,
-      RD_KAFKA_ACL_PERMISSION_TYPE_ANY, operation)
+      topic: nil, RD_KAFKA_RESOURCE_PATTERN_ANY, principal: nil, host: nil,
+      RD_KAFKA_ACL_OPERATION_ANY, RD_KAFKA_ACL_PERMISSION_TYPE_ANY, operation)
     defer { unsafe rd_kafka_AclBinding_destroy(filter) }
     return try unsafe request(RD_KAFKA_ADMIN_OP_DESCRIBEACLS, operation, about: filter) {
       list, options, queue in
@@ -85,15 +120,15 @@ extension Admin {
       for index in 0..<count {
         guard let binding = unsafe found?[index] else { continue }
         let code = unsafe rd_kafka_AclBinding_operation(binding)
-        guard let known = TopicACL.Operation.allCases.first(where: { $0.code == code }) else {
-          continue
-        }
+        let pattern = unsafe rd_kafka_AclBinding_resource_pattern_type(binding)
         let permission = unsafe rd_kafka_AclBinding_permission_type(binding)
         rules.insert(
           TopicACL(
-            topic: topic,
+            topic: unsafe String(cString: rd_kafka_AclBinding_name(binding)),
+            pattern: pattern == RD_KAFKA_RESOURCE_PATTERN_PREFIXED ? .prefixed : .literal,
             principal: unsafe String(cString: rd_kafka_AclBinding_principal(binding)),
-            host: unsafe String(cString: rd_kafka_AclBinding_host(binding)), operation: known,
+            host: unsafe String(cString: rd_kafka_AclBinding_host(binding)),
+            operation: TopicACL.Operation.allCases.first { $0.code == code } ?? .other,
             isDenied: permission == RD_KAFKA_ACL_PERMISSION_TYPE_DENY))
       }
       return rules
@@ -115,13 +150,13 @@ extension Admin {
   }
 
   private func filter(
-    topic: String, principal: String?, host: String?, _ code: rd_kafka_AclOperation_t,
-    _ permission: rd_kafka_AclPermissionType_t, _ operation: String
+    topic: String?, _ pattern: rd_kafka_ResourcePatternType_t, principal: String?, host: String?,
+    _ code: rd_kafka_AclOperation_t, _ permission: rd_kafka_AclPermissionType_t, _ operation: String
   ) throws(KafkaError) -> OpaquePointer {
     var message = [CChar](repeating: 0, count: 512)
     guard
       let filter = unsafe rd_kafka_AclBindingFilter_new(
-        RD_KAFKA_RESOURCE_TOPIC, topic, RD_KAFKA_RESOURCE_PATTERN_LITERAL, principal, host, code,
+        RD_KAFKA_RESOURCE_TOPIC, topic, pattern, principal, host, code,
         permission, &message, message.count)
     else { throw handle.error(RD_KAFKA_RESP_ERR__INVALID_ARG, operation) }
     return unsafe filter
@@ -135,6 +170,7 @@ extension TopicACL.Operation {
     case .read: RD_KAFKA_ACL_OPERATION_READ
     case .write: RD_KAFKA_ACL_OPERATION_WRITE
     case .describe: RD_KAFKA_ACL_OPERATION_DESCRIBE
+    case .other: RD_KAFKA_ACL_OPERATION_UNKNOWN
     }
   }
 }

@@ -184,12 +184,15 @@ extension Admin {
 
   /// Sets configs of a topic and keeps its other overrides: `AlterConfigs` alone would reset them
   /// (KIP-133), so they are described first and sent along.
+  ///
+  /// - Parameter removing: overrides that are taken away, so that the broker's default counts again.
   package func setConfigs(
-    _ changes: [String: String], of topic: String
+    _ changes: [String: String], removing: Set<String> = [], of topic: String
   ) throws(KafkaError) {
     let operation = "set configs of topic \(topic)"
     var merged = try configs(of: topic).filter { $0.value.isOverride }.compactMapValues(\.value)
     merged.merge(changes) { _, new in new }
+    for name in removing { merged[name] = nil }
     let resource = unsafe rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic)!
     defer { unsafe rd_kafka_ConfigResource_destroy(resource) }
     for (key, value) in merged {

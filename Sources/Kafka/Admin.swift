@@ -37,12 +37,21 @@ package actor Admin {
     send: (UnsafeMutablePointer<OpaquePointer?>, OpaquePointer, OpaquePointer) -> Void,
     read: (OpaquePointer) throws(KafkaError) -> Answer
   ) throws(KafkaError) -> Answer {
+    try unsafe request(kind, operation, about: [subject], send: send, read: read)
+  }
+
+  /// The same about several subjects: `send` gets them all.
+  func request<Answer>(
+    _ kind: rd_kafka_admin_op_t, _ operation: String, about subjects: [OpaquePointer?],
+    send: (UnsafeMutablePointer<OpaquePointer?>, OpaquePointer, OpaquePointer) -> Void,
+    read: (OpaquePointer) throws(KafkaError) -> Answer
+  ) throws(KafkaError) -> Answer {
     let queue = unsafe rd_kafka_queue_new(handle.pointer)!
     defer { unsafe rd_kafka_queue_destroy(queue) }
     let options = unsafe rd_kafka_AdminOptions_new(handle.pointer, kind)!
     defer { unsafe rd_kafka_AdminOptions_destroy(options) }
     unsafe rd_kafka_AdminOptions_set_request_timeout(options, timeoutMilliseconds, nil, 0)
-    var list = unsafe subject
+    var list = unsafe subjects
     unsafe send(&list, options, queue)
     // The request is bounded by its own timeout; the margin only guards against a lost answer.
     guard let event = unsafe rd_kafka_queue_poll(queue, timeoutMilliseconds + 5000) else {

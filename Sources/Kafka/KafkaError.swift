@@ -78,6 +78,13 @@ package struct KafkaError: Error, Hashable, Sendable {
       .contains { $0.rawValue == code }
   }
 
+  /// Those credentials do not allow what was asked for.
+  package var isAuthorization: Bool {
+    [
+      RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED,
+    ].contains { $0.rawValue == code }
+  }
+
   package var isUnknownTopic: Bool {
     [
       RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC,

@@ -7,7 +7,9 @@ extension Finding {
     let groups = lintRules(
       plan.groups.map { ($0.selector, $0.location) }, "group",
       listed: plan.stages.flatMap(\.groups))
-    let rules = plan.topics.flatMap(lint) + plan.groups.flatMap(lint)
+    let rules =
+      plan.topics.flatMap(lint) + plan.groups.flatMap(lint)
+      + plan.stages.flatMap { lintPrincipals($0, plan) }
     return (topics + groups + rules + plan.stages.flatMap(lint)).sorted {
       ($0.location.line, $0.location.column, $0.code)
         < ($1.location.line, $1.location.column, $1.code)
@@ -79,6 +81,26 @@ extension Finding {
     return findings
   }
 
+  /// Ferry itself has to write behind the fence: with the reverse mirror, and when the stage is tried
+  /// again.
+  private static func lintPrincipals(_ stage: StagePlan, _ plan: MigrationPlan.Body) -> [Finding] {
+    guard case .denyWrite(let principals) = stage.fence else { return [] }
+    let own = [plan.source, plan.target].compactMap { cluster -> String? in
+      guard case .literal(let user) = cluster.client["sasl.username"] else { return nil }
+      return "User:\(user)"
+    }
+    guard let hit = principals.first(where: { $0 == "User:*" || own.contains($0) }) else {
+      return []
+    }
+    return [
+      Finding(
+        severity: .warning, code: "fences-ferry",
+        message:
+          "stage \(stage.name) denies \(hit) to write, which means Ferry's own mirror as well, "
+          + "unless it is a super user", location: stage.location)
+    ]
+  }
+
   private static func lint(_ stage: StagePlan) -> [Finding] {
     var findings: [Finding] = []
     if !stage.gates.contains(where: { if case .approvals = $0 { true } else { false } }) {
@@ -88,14 +110,14 @@ extension Finding {
           message: "stage \(stage.name) has no `approvals` gate: it cuts over by itself",
           location: stage.location))
     }
-    if case .manual = stage.fence.action {
+    if case .hook(let fence) = stage.fence, case .manual = fence.action {
       findings.append(
         Finding(
           severity: .warning, code: "manual-fence",
           message: "stage \(stage.name) has a manual fence: "
             + "producers stand still for as long as a person takes", location: stage.location))
     }
-    if stage.unfence == nil {
+    if case .hook = stage.fence, stage.unfence == nil {
       findings.append(
         Finding(
           severity: .note, code: "no-unfence",

@@ -15,8 +15,8 @@ package struct StagePlan: Hashable, Sendable, Encodable {
   package let groups: [Selector]
   package let strategy: Strategy
   /// Stops the producers of the cluster that `FERRY_CLUSTER` names.
-  package let fence: Hook
-  /// Lifts the fence; `nil` runs the fence hook with `FERRY_ACTION=unfence`.
+  package let fence: Fence
+  /// Lifts a hook's fence; `nil` runs the fence hook with `FERRY_ACTION=unfence`.
   package let unfence: Hook?
   /// How long the end offsets have to stand still before the fence counts as holding.
   package let stability: Duration
@@ -26,12 +26,14 @@ package struct StagePlan: Hashable, Sendable, Encodable {
   /// How long the rollback triggers are watched after the switch.
   package let soak: Duration
   package let rollbackOn: [RollbackTrigger]
+  /// Whether the source topics keep all their records while the stage can go back from the target.
+  package let extendRetention: Bool
   /// Where the stage stands.
   package let location: SourceLocation
 
   /// Where a stage stands is no part of what it means, so it is not encoded.
   private enum CodingKeys: CodingKey {
     case name, topics, groups, strategy, fence, unfence, stability, gates, switchClients, soak,
-      rollbackOn
+      rollbackOn, extendRetention
   }
 }

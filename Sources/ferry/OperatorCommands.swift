@@ -125,6 +125,7 @@ struct RollbackCommand: AsyncParsableCommand {
       now.wayBack == .none
         ? "\(stage) is \(now.state.rawValue): the way back \(card)"
         : "\(stage) is \(now.state.rawValue). Going back will: \(card)")
+    for line in RollbackCard.lines(now) { Console.out("  \(line)") }
     if !yes {
       FileHandle.standardOutput.write(Data("Go back? [y/N] ".utf8))
       guard let answer = readLine(), ["y", "yes"].contains(answer.lowercased()) else {
@@ -140,11 +141,19 @@ struct RollbackCommand: AsyncParsableCommand {
       do {
         try await EngineSession(desk.plan, options).run(request)
       } catch let stop as EngineStop where stop.code == Exit.rolledBack {}
-      Console.out("\(stage): rolled back")
+      try report(desk, stage)
       return
     }
     if now.wayBack != .underway { _ = try await desk.send(command) }
     try await follow(desk, stage)
+  }
+
+  /// Says how it went, against what was predicted.
+  private func report(_ desk: Operator, _ stage: String) throws {
+    let status = try MigrationStatus.read(desk.plan, journalPath: options.journalPath(desk.plan))
+    let now = status.stages.first { $0.stage == stage }
+    let outcome = now.flatMap { $0.rolledBack == nil ? nil : RollbackCard.text($0) }
+    Console.out("\(stage): rolled back" + (outcome.map { "; the way back \($0)" } ?? ""))
   }
 
   private func follow(_ desk: Operator, _ stage: String) async throws {
@@ -154,10 +163,7 @@ struct RollbackCommand: AsyncParsableCommand {
         desk.plan, journalPath: options.journalPath(desk.plan))
       printer.show(status)
       guard let now = status.stages.first(where: { $0.stage == stage }) else { return }
-      if now.state == .rolledBack {
-        Console.out("\(stage): rolled back")
-        return
-      }
+      if now.state == .rolledBack { return try report(desk, stage) }
       if let failure = now.failure {
         throw EngineError.stageStopped(
           stage: stage, step: now.step?.rawValue ?? "rollback", reason: failure)

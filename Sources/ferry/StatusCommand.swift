@@ -50,26 +50,8 @@ struct StatusCommand: AsyncParsableCommand {
         text += "  approved: \(stage.approvals.joined(separator: ", "))\n"
       }
       text += "  way back: \(RollbackCard.text(stage))\n"
+      for line in RollbackCard.lines(stage) { text += "    \(line)\n" }
     }
     return text
-  }
-}
-
-/// What an on-call engineer wants to know before going back.
-enum RollbackCard {
-  static func text(_ stage: MigrationStatus.Stage) -> String {
-    switch stage.wayBack {
-    case .nothingToUndo: "stop the mirror; clients were not touched"
-    case .withdraw:
-      "lift the fence and resume the groups on the source; no client has moved, nothing is lost or re-read"
-    case .recall:
-      "pause the groups on the target, carry their commits back, resume them on the source; producers never moved; records lost 0, re-read 0"
-    case .retreat:
-      stage.faults.isEmpty
-        ? "fence the target, carry back what was born there, move groups and producers back; records lost 0, re-read 0"
-        : "BLOCKED, records born on the target would be lost: \(stage.faults.joined(separator: "; "))"
-    case .underway: "is being taken"
-    case .none: stage.state == .rolledBack ? "was taken" : "is closed: past the point of no return"
-    }
   }
 }

@@ -49,13 +49,19 @@ def die_with_parent() -> None:
 class Scenario:
     """Two brokers, live clients, one plan. Use as a context manager.
 
-    `sasl`: USER:PASSWORD for which the brokers also listen, at `logins`; Apache Kafka only.
+    `sasl`: USER:PASSWORD,... for which the brokers also listen, at `logins`; Apache Kafka only.
+    `client`: who of them the clients and the oracle are; the brokers then have an authorizer.
     """
 
-    def __init__(self, *, records: int = 3000, rate: int = 150, sasl: str | None = None) -> None:
+    def __init__(
+        self, *, records: int = 3000, rate: int = 150, sasl: str | None = None,
+        client: str | None = None,
+    ) -> None:  # fmt: skip
         self.records = records
         self.rate = rate
         self.sasl = sasl
+        self.client = client
+        self.environment = os.environ | ({"WORKLOAD_LOGIN": client} if client else {})
         self.directory = Path(tempfile.mkdtemp(prefix="ferry-e2e."))
         self.clients_directory = self.directory / "clients"
         self.plan = self.directory / "plan.yaml"
@@ -70,7 +76,8 @@ class Scenario:
             self.sandbox = self.spawn(
                 [PYTHON, str(SANDBOX / "sandbox.py"), "serve", "--brokers", "source,target"]
                 + ["--dir", str(self.directory / "brokers")]
-                + (["--sasl", self.sasl] if self.sasl else []),
+                + (["--sasl", self.sasl] if self.sasl else [])
+                + (["--acl"] if self.client else []),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
@@ -89,8 +96,12 @@ class Scenario:
                 [PYTHON, str(SANDBOX / "workload.py"), "clients", "--rate", str(self.rate)]
                 + ["--dir", str(self.clients_directory)],
                 stderr=(self.directory / "clients.log").open("w"),
+                env=self.environment,
             )
-            self.control("all", run=True)
+            if self.client:
+                self.plain = {"source": self.source, "target": self.target}
+                self.source, self.target = self.logins["source"], self.logins["target"]
+            self.control("all", run=True, bootstrap=self.source)
             self.write_plan()
             return self
         except BaseException:
@@ -236,6 +247,7 @@ class Scenario:
             capture_output=True,
             text=True,
             timeout=240,
+            env=self.environment,
         )
         if answer.returncode > 1:
             raise AssertionError(f"the oracle could not judge: {answer.stderr}")

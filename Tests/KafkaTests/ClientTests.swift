@@ -176,6 +176,10 @@ struct ClientTests {
     #expect(configs["max.message.bytes"]?.value == "123456")
     #expect(configs["segment.bytes"] == ConfigValue("2000000", isOverride: true))
     #expect(configs["retention.ms"]?.value == "-1")
+    try await admin.setConfigs([:], removing: ["max.message.bytes"], of: topic)
+    let removed = try await admin.configs(of: topic)
+    #expect(removed["max.message.bytes"]?.isOverride != true)
+    #expect(removed["segment.bytes"] == ConfigValue("2000000", isOverride: true))
     try await admin.createPartitions(topic, total: 3)
     let deadline = ContinuousClock.now + .seconds(10)
     while try await admin.topics(named: topic).first?.partitionCount != 3,
@@ -231,14 +235,13 @@ struct ACLTests {
     let admin = try Admin(await sandbox.connection(.source))
     let denied = TopicACL(topic: topic, principal: "User:orders", operation: .write, isDenied: true)
     let allowed = TopicACL(topic: topic, principal: "User:*", operation: .read, isDenied: false)
-    #expect(try await admin.acls(of: topic).isEmpty)
-    try await admin.createACL(denied)
-    try await admin.createACL(denied)
-    try await admin.createACL(allowed)
+    #expect(try await admin.topicACLs().filter { $0.applies(to: topic) }.isEmpty)
+    try await admin.createACLs([denied])
+    try await admin.createACLs([denied, allowed])
     #expect(try await Self.eventually(admin, topic) { $0 == [denied, allowed] })
-    try await admin.deleteACL(denied)
+    try await admin.deleteACLs([denied])
     #expect(try await Self.eventually(admin, topic) { $0 == [allowed] })
-    try await admin.deleteACL(denied)
+    try await admin.deleteACLs([denied])
     await sandbox.stop()
   }
 
@@ -247,7 +250,7 @@ struct ACLTests {
   ) async throws -> Bool {
     let deadline = ContinuousClock.now + .seconds(10)
     while ContinuousClock.now < deadline {
-      if condition(try await admin.acls(of: topic)) { return true }
+      if condition(try await admin.topicACLs().filter { $0.applies(to: topic) }) { return true }
       try await Task.sleep(for: .milliseconds(100))
     }
     return false

@@ -22,7 +22,7 @@ import Testing
   /// say so in the release's notes, and change the value here.
   @Test func theDigestOfAPlanStaysTheSameFromReleaseToRelease() throws {
     let digest = try PlanText().parsed().digest
-    #expect(digest == "sha256:fc8424e283d3bac78279dfb5ac35eff6e32b1e67ac4bdab4428af488f12fb87e")
+    #expect(digest == "sha256:6fb04323ccffbfa01fca13206ddcd844e203badef3fc5167f8926a2ac6f01fa7")
   }
 
   @Test(
@@ -89,7 +89,9 @@ import Testing
     ("{ lagBelow: 100, for", "{ lagBelow: 101, for"), ("for: 10s", "for: 11s"),
     ("drainWithin: 5s", "drainWithin: 5001ms"), ("approvals: 2", "approvals: 1"),
     ("      - { approvals: 2 }", ""), ("switch.sh, orders", "switch.sh, order"),
-    ("soak: 30m", "soak: 31m"), ("groupLagAbove: 10000", "groupLagAbove: 10001"),
+    ("soak: 30m", "soak: 31m"),
+    ("extendRetention: false", "extendRetention: true"),
+    ("groupLagAbove: 10000", "groupLagAbove: 10001"),
     ("for: 1m", "for: 2m"), ("SCRAM-SHA-512", "PLAIN"), ("username: ferry", "username: canoe"),
     ("target-ca.pem", "ca.pem"), ("ferry.pem", "canoe.pem"), ("ferry.key", "canoe.key"),
     ("order-views(-.*)?", "order-views(-.+)?"), ("expect: 202 } }", "expect: 202 }, timeout: 9s }"),

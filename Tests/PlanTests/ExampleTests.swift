@@ -67,7 +67,8 @@ import Testing
     #expect(plan.validate.bytesPerSecond == 100 << 20)
     let stage = try #require(plan.stage(forTopic: "orders.audit"))
     #expect(stage.name == "wave-1")
-    #expect(stage.fence.timeout == .seconds(30))
+    guard case .hook(let fence) = stage.fence else { throw PlanError.invalid([]) }
+    #expect(fence.timeout == .seconds(30))
     #expect(
       stage.gates == [
         .lagBelow(100, sustained: .seconds(10)), .drainWithin(.seconds(5)), .approvals(2),

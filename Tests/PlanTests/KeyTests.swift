@@ -59,7 +59,7 @@ import Testing
       "a stage",
       [
         "stage", "topics", "groups", "strategy", "fence", "unfence", "stability", "gates", "switch",
-        "soak", "rollbackOn",
+        "soak", "rollbackOn", "extendRetention",
       ], \.stage, stage("X")),
     Mapping(
       "a gate", ["lagBelow", "drainWithin", "approvals", "for"], \.stage,

@@ -324,8 +324,12 @@ import Testing
         "gates: [{ approvals: 1, drainWithin: 3s }]", 9,
         "a gate needs exactly one of lagBelow, drainWithin, approvals"
       ),
+      ("extendRetention: yes", 18, "`extendRetention` has to be true or false"),
       ("rollbackOn: [{ for: 3s }]", 14, "a rollback trigger needs `groupLagAbove`"),
-      ("unfence: { acl: allow }", 12, "acl fences are not supported yet: use exec, http or manual"),
+      (
+        "unfence: { acl: allow }", 12,
+        "`unfence` has no key `acl`; known are exec, http, manual, timeout"
+      ),
     ])
   func theValuesOfAStageAreChecked(text: String, offset: Int, message: String) {
     let plan = PlanText.with(
@@ -347,7 +351,7 @@ import Testing
         "{ stage: s, topics: [], fence: { acl: deny-write }, switch: { exec: [s] } }",
         [
           "13:25: `topics` needs at least one entry",
-          "13:38: acl fences are not supported yet: use exec, http or manual",
+          "13:36: an `acl` fence needs `principals`",
         ]
       ),
       (
@@ -372,6 +376,49 @@ import Testing
     ])
   func stagesAreCheckedAgainstRulesAndEachOther(text: String, expected: [String]) {
     #expect(PlanText.with(\.stage, text).problems == expected)
+  }
+
+  @Test(
+    arguments: [
+      ("acl: deny-write, principals: [User:a, \"User:CN=b:c\"]", []),
+      (
+        "acl: deny-writes, principals: [User:a]",
+        ["13:53: `acl` is one of deny-write, not `deny-writes`; did you mean `deny-write`?"]
+      ),
+      (
+        "acl: deny-write, principals: [orders, \"User:\", User:a, User:a]",
+        [
+          "13:78: `principals`: one is TYPE:NAME, such as User:orders, not `orders`",
+          "13:86: `principals`: one is TYPE:NAME, such as User:orders, not `User:`",
+          "13:103: `principals` names `User:a` twice",
+        ]
+      ),
+      (
+        "acl: deny-write, principals: []",
+        ["13:77: `principals` needs at least one entry"]
+      ),
+      (
+        "acl: deny-write, principals: [User:a], timeout: 3s",
+        [
+          "13:87: an `acl` fence has no key `timeout`; known are acl, principals"
+        ]
+      ),
+    ])
+  func anAclFenceIsChecked(text: String, expected: [String]) {
+    let plan = PlanText.with(
+      \.stage, "{ stage: s, topics: [\"orders.*\"], fence: { \(text) }, switch: { exec: [s] } }")
+    #expect(plan.problems == expected)
+  }
+
+  @Test func anAclFenceIsLiftedByFerryAlone() {
+    let plan = PlanText.with(
+      \.stage,
+      "{ stage: s, topics: [orders.a], fence: { acl: deny-write, principals: [User:a] }, unfence: { exec: [u] }, switch: { exec: [s] } }"
+    )
+    #expect(
+      plan.problems == [
+        "13:96: `unfence` does not go with an `acl` fence: Ferry removes its own rules itself"
+      ])
   }
 
   @Test(arguments: [(200, 35, true), (35, 200, true), (200, 36, false), (36, 200, false)])

@@ -16,6 +16,7 @@ from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer, Topic
 from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from kafka.structs import OffsetAndMetadata
 from orders import (
+    login,
     manifest_of,
     order_record,
     partition_key,
@@ -297,7 +298,7 @@ class OrderProducer(Client):
 
     def adopt_tail(self, partition: TopicPartition, progress: Progress) -> None:
         """Counts records as acknowledged that are in the log though their reply was lost."""
-        reader = KafkaConsumer(bootstrap_servers=self.bootstrap.split(","))
+        reader = KafkaConsumer(bootstrap_servers=self.bootstrap.split(","), **login())
         try:
             reader.assign([partition])
             end = still_end(reader, partition)
@@ -377,6 +378,7 @@ class OrderConsumer(Client, ConsumerRebalanceListener):
             session_timeout_ms=10_000,
             request_timeout_ms=15_000,
             fetch_max_wait_ms=100,
+            **login(),
         )
         consumer.subscribe(self.topics, listener=self)
         return consumer

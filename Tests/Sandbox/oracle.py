@@ -33,6 +33,7 @@ from typing import Any, NamedTuple
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
+from orders import login
 
 READ_SECONDS = 120
 SHOWN_PROBLEMS = 40
@@ -160,6 +161,7 @@ class ClusterReader:
     def read(self, topics: dict[str, int]) -> Logs:
         """Reads the partitions of the topics that exist here, as a `read_committed` consumer."""
         consumer = KafkaConsumer(
+            **login(),
             bootstrap_servers=self.bootstrap.split(","),
             isolation_level="read_committed",
             auto_offset_reset="none",
@@ -209,7 +211,7 @@ class ClusterReader:
 
     def committed(self, group: str) -> dict[TopicPartition, int]:
         """A group's committed offsets; none where the cluster does not know the group."""
-        admin = KafkaAdminClient(bootstrap_servers=self.bootstrap.split(","))
+        admin = KafkaAdminClient(bootstrap_servers=self.bootstrap.split(","), **login())
         deadline = time.monotonic() + READ_SECONDS
         try:
             while True:

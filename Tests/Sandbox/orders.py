@@ -159,13 +159,27 @@ def raw_record(seq: int) -> Draft:
     return Draft(key, value, [("seq", str(seq).encode()), ("\u00e9", bytes([0xFF, seq % 256]))])
 
 
+def login() -> dict[str, str]:
+    """How clients log in: `WORKLOAD_LOGIN` holds USER:PASSWORD for SASL/PLAIN; without it, not at all."""
+    user, _, password = os.environ.get("WORKLOAD_LOGIN", "").partition(":")
+    if not user:
+        return {}
+    return {
+        "security_protocol": "SASL_PLAINTEXT",
+        "sasl_mechanism": "PLAIN",
+        "sasl_plain_username": user,
+        "sasl_plain_password": password,
+    }
+
+
 def producer(bootstrap: str, **options: Any) -> KafkaProducer:
     """An idempotent producer that goes on trying through any outage of a few minutes."""
     return KafkaProducer(
         bootstrap_servers=bootstrap.split(","),
         acks="all",
         **(
-            {
+            login()
+            | {
                 "enable_idempotence": True,
                 "linger_ms": 5,
                 "max_in_flight_requests_per_connection": 1,

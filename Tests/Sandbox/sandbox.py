@@ -22,8 +22,9 @@ they answer. It then reads commands, one line of JSON each, and answers each wit
     {"do": "status"}                                                 the ready line again
     {"do": "quit"}
 
-With ``--sasl USER:PASSWORD`` brokers of Apache Kafka also listen for clients that log in with
+With ``--sasl USER:PASSWORD,...`` brokers of Apache Kafka also listen for clients that log in with
 SASL/PLAIN. The ready line has that address as "sasl"; no fault strikes it, as it has no proxy.
+With ``--acl`` they have an authorizer; who logs in as ``ferry``, or not at all, is a super user.
 
 The end of its input, or of its parent, stops everything: no broker outlives the sandbox.
 """
@@ -367,17 +368,17 @@ class ApacheKafka(Broker):
                 "org.apache.kafka.metadata.authorizer.StandardAuthorizer"
             )
             settings["allow.everyone.if.no.acl.found"] = "true"
-            settings["super.users"] = "User:ANONYMOUS"
+            settings["super.users"] = "User:ANONYMOUS;User:ferry"
         if self.sasl:
-            settings |= self.sasl_settings(settings, *self.sasl.split(":", 1))
+            settings |= self.sasl_settings(settings, self.sasl)
         return settings
 
-    def sasl_settings(
-        self, settings: dict[str, Any], user: str, password: str
-    ) -> dict[str, Any]:
-        """One more listener, with a JAAS configuration that knows one user."""
+    def sasl_settings(self, settings: dict[str, Any], logins: str) -> dict[str, Any]:
+        """One more listener, with a JAAS configuration that knows these users."""
         name = "SASL_PLAINTEXT"
         address = f",{name}://127.0.0.1:{self.sasl_port}"
+        users = [login.split(":", 1) for login in logins.split(",")]
+        known = " ".join(f'user_{user}="{password}"' for user, password in users)
         module = "org.apache.kafka.common.security.plain.PlainLoginModule"
         return {
             "listeners": settings["listeners"] + address,
@@ -386,7 +387,7 @@ class ApacheKafka(Broker):
             + f",{name}:{name}",
             "sasl.enabled.mechanisms": "PLAIN",
             f"listener.name.{name.lower()}.plain.sasl.jaas.config": f"{module} required"
-            f' user_{user}="{password}";',
+            f" {known};",
         }
 
     def describe(self) -> dict[str, Any]:
@@ -543,9 +544,9 @@ async def answer(sandbox: Sandbox, line: bytes) -> dict[str, Any]:
 
 
 def credentials(text: str) -> str:
-    """`USER:PASSWORD`, of characters that need no quoting in a JAAS configuration."""
-    if not re.fullmatch(r"[\w.-]+:[\w.-]+", text):
-        raise argparse.ArgumentTypeError("give USER:PASSWORD, of letters, digits, `_`, `.` and `-`")
+    """`USER:PASSWORD,...`, of characters that need no quoting in a JAAS configuration."""
+    if not re.fullmatch(r"[\w.-]+:[\w.-]+(,[\w.-]+:[\w.-]+)*", text):
+        raise argparse.ArgumentTypeError("give USER:PASSWORD,..., of letters, digits, `_`, `.` and `-`")
     return text
 
 
@@ -598,7 +599,7 @@ def main() -> int:
     )
     serving.add_argument("--acl", action="store_true", help="Apache Kafka: with an authorizer")
     serving.add_argument(
-        "--sasl", type=credentials, metavar="USER:PASSWORD",
+        "--sasl", type=credentials, metavar="USER:PASSWORD,...",
         help="Apache Kafka: a second listener, with SASL/PLAIN",
     )  # fmt: skip
     actions.add_parser("kind", help="print which kind of broker the environment asks for")

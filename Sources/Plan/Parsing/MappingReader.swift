@@ -89,6 +89,8 @@ struct MappingReader {
     values[key].flatMap { parser.integer($0, key, range) }
   }
 
+  func boolean(_ key: String) -> Bool? { values[key].flatMap { parser.boolean($0, key) } }
+
   func duration(_ key: String, atLeast minimum: Duration = .zero) -> Duration? {
     values[key].flatMap { parser.duration($0, key, atLeast: minimum) }
   }

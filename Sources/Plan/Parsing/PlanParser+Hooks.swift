@@ -5,12 +5,8 @@ extension PlanParser {
   /// - Parameter slot: the key that the hook stands behind.
   func hook(_ node: Node?, _ slot: String) -> Hook? {
     let kinds = ["exec", "http", "manual"]
-    let isFence = slot == "fence" || slot == "unfence"
     guard
-      let reader = MappingReader(
-        node, self, what: "`\(slot)`", keys: kinds + ["timeout"],
-        unsupported: isFence
-          ? ["acl": "acl fences are not supported yet: use exec, http or manual"] : [:]),
+      let reader = MappingReader(node, self, what: "`\(slot)`", keys: kinds + ["timeout"]),
       let kind = reader.exactlyOne(of: kinds), let value = reader[kind]
     else { return nil }
     if kind == "manual", let timeout = reader["timeout"] {
@@ -24,6 +20,31 @@ extension PlanParser {
       default: string(value, kind).map { .manual($0) }
       }
     return action.map { Hook(action: $0, timeout: timeout) }
+  }
+
+  /// A hook, or rules that Ferry sets itself.
+  func fence(_ node: Node?) -> Fence? {
+    guard let node, case .mapping(let mapping) = node, mapping["acl"] != nil else {
+      return hook(node, "fence").map { .hook($0) }
+    }
+    guard
+      let reader = MappingReader(node, self, what: "an `acl` fence", keys: ["acl", "principals"])
+    else { return nil }
+    if let word = reader.string("acl"), word != "deny-write", let node = reader["acl"] {
+      unknownWord(node, "acl", word, ["deny-write"])
+    }
+    var principals: [String] = []
+    for node in reader.requiredList("principals") {
+      guard let principal = string(node, "principals") else { continue }
+      let parts = principal.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+      if parts.count != 2 || parts.contains("") {
+        problem(node, "`principals`: one is TYPE:NAME, such as User:orders, not `\(principal)`")
+      } else if principals.contains(principal) {
+        problem(node, "`principals` names `\(principal)` twice")
+      }
+      principals.append(principal)
+    }
+    return .denyWrite(principals: principals)
   }
 
   private func exec(_ node: Node) -> Hook.Action? {

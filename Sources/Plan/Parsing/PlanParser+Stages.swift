@@ -8,7 +8,7 @@ extension PlanParser {
         node, self, what: "a stage",
         keys: [
           "stage", "topics", "groups", "strategy", "fence", "unfence", "stability", "gates",
-          "switch", "soak", "rollbackOn",
+          "switch", "soak", "rollbackOn", "extendRetention",
         ])
     else { return nil }
     let name = reader.required("stage").flatMap { self.name($0, "stage") }
@@ -16,19 +16,23 @@ extension PlanParser {
     let topics = selectors(reader.requiredList("topics"), "topics", .topic)
     let groups = selectors(reader.list("groups"), "groups", .group)
     let strategy = reader.choice("strategy", default: Strategy.together)
-    let fence = hook(reader.required("fence"), "fence")
+    let fence = fence(reader.required("fence"))
     let unfence = hook(reader["unfence"], "unfence")
+    if case .denyWrite = fence, let node = reader["unfence"] {
+      problem(node, "`unfence` does not go with an `acl` fence: Ferry removes its own rules itself")
+    }
     let stability = reader.duration("stability", atLeast: .milliseconds(1)) ?? .seconds(5)
     let gates = reader.list("gates").compactMap(gate)
     let switchClients = hook(reader.required("switch"), "switch")
     let soak = reader.duration("soak") ?? .seconds(1800)
     let rollbackOn = reader.list("rollbackOn").compactMap(trigger)
+    let extendRetention = reader.boolean("extendRetention") ?? false
     guard let name, let fence, let switchClients else { return nil }
     return StagePlan(
       name: name, topics: topics, groups: groups, strategy: strategy, fence: fence,
       unfence: unfence,
       stability: stability, gates: gates, switchClients: switchClients, soak: soak,
-      rollbackOn: rollbackOn, location: location(of: node))
+      rollbackOn: rollbackOn, extendRetention: extendRetention, location: location(of: node))
   }
 
   private func gate(_ node: Node) -> Gate? {

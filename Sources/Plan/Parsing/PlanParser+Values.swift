@@ -70,6 +70,16 @@ extension PlanParser {
     return value
   }
 
+  func boolean(_ node: Node, _ key: String) -> Bool? {
+    guard case .scalar(let scalar) = node, scalar.style == .plain,
+      let value = Bool(scalar.string)
+    else {
+      problem(node, "`\(key)` has to be true or false")
+      return nil
+    }
+    return value
+  }
+
   /// `250ms`, `30s`, `1.5m`, `2h`, `1d`: ten years at most.
   func duration(_ node: Node, _ key: String, atLeast minimum: Duration = .zero) -> Duration? {
     let form = "a duration such as 250ms, 30s, 5m, 2h or 1d"
