@@ -141,6 +141,7 @@ struct Desk: Sendable {
       let isForward = runner.context.machine.phase.isForwardMirrored && !topics.isEmpty
       board.setLag(stage, isForward ? topics.reduce(0) { $0 + $1.lag } : nil)
       let isReverse = runner.context.machine.phase.isReverseMirrored
+      try? await runner.steps.checkTripwire()
       board.setToDrain(stage, isReverse ? try? await runner.steps.reverseLag() : nil)
     }
   }
@@ -153,6 +154,9 @@ struct Desk: Sendable {
       forecast: { stage in
         runners.first { $0.context.stage.name == stage }
           .flatMap { RollbackForecaster(context: $0.context).forecast() }
+      },
+      strays: { stage in
+        runners.first { $0.context.stage.name == stage }?.context.tripwire.strays ?? []
       }, rolledBack: { ledger.rollbackOutcome($0) })
     try ledger.journal.publishStatus(try JSON.text(status), lease: ledger.lease)
     onStatus(status)
@@ -164,7 +168,8 @@ extension MigrationStatus {
     plan: MigrationPlan, engine: String?, machines: (String) -> CutoverMachine,
     approvals: (String) -> Set<String>, live: (String) -> StatusBoard.Live,
     rates: [Throttling.Budget: Int64], gaps: [AcceptedGap],
-    forecast: (String) -> RollbackForecast?, rolledBack: (String) -> RollbackOutcome?
+    forecast: (String) -> RollbackForecast?, strays: (String) -> [StrayWrite],
+    rolledBack: (String) -> RollbackOutcome?
   ) {
     self.rates = Throttling.rates(plan.mirror, rates)
     migration = plan.name
@@ -183,7 +188,8 @@ extension MigrationStatus {
         attempt: machine.attempt, approvals: approvals(stage.name).sorted(),
         wayBack: machine.wayBack, strategy: machine.strategy, topics: live.topics,
         gaps: gaps.filter { plan.stage(forTopic: $0.partition.topic)?.name == stage.name },
-        forecast: forecast(stage.name), rolledBack: rolledBack(stage.name))
+        forecast: forecast(stage.name), strays: strays(stage.name),
+        rolledBack: rolledBack(stage.name))
     }
   }
 
@@ -199,6 +205,7 @@ extension MigrationStatus {
     // Faults are known only to an engine: what the last one saw still holds.
     var boards: [String: StatusBoard.Live] = [:]
     var forecasts: [String: RollbackForecast] = [:]
+    var strays: [String: [StrayWrite]] = [:]
     if let latest = try journal.latestStatus(),
       let last = try? JSON.value(MigrationStatus.self, latest.json)
     {
@@ -206,15 +213,18 @@ extension MigrationStatus {
         boards[stage.stage] = StatusBoard.Live(faults: stage.faults)
         if stage.wayBack == folded.machine(of: stage.stage).wayBack {
           forecasts[stage.stage] = stage.forecast
+          strays[stage.stage] = stage.strays
         }
       }
     }
     let seen = forecasts
+    let stray = strays
     let known = boards
     return MigrationStatus(
       plan: plan, engine: nil, machines: { folded.machine(of: $0) },
       approvals: { folded.approvals[$0] ?? [] }, live: { known[$0] ?? StatusBoard.Live() },
       rates: folded.rates, gaps: folded.gaps,
-      forecast: { seen[$0] }, rolledBack: { folded.rollbackOutcome($0) })
+      forecast: { seen[$0] }, strays: { stray[$0] ?? [] },
+      rolledBack: { folded.rollbackOutcome($0) })
   }
 }

@@ -66,7 +66,8 @@ struct RollbackForecaster {
       recordsToDrain: isDraining ? live.toDrain : nil, bytesToDrain: isDraining ? bytes : nil,
       // Each commit stands at a record of the map, or right behind its end: exact both ways.
       groups: context.groups.map { RollbackForecast.Group(group: $0, reRead: 0, skipped: 0) },
-      blockers: isDraining ? live.faults : [], until: limit?.until,
+      blockers: isDraining ? live.faults + context.tripwire.strays.map(\.summary) : [],
+      until: limit?.until,
       untilReason: limit?.reason ?? "nothing that it needs is dropped with time")
   }
 

@@ -21,6 +21,7 @@ final class StageContext: Sendable {
   let mirrors: MirrorControl
   let board: StatusBoard
   let topicBoard = TopicBoard()
+  let tripwire = Tripwire()
   let logger: Logger
 
   init(

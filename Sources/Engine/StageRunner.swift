@@ -184,10 +184,9 @@ struct StageRunner: Sendable {
     // Going back from the target rests on the reverse mirror: better refused now than stuck behind a
     // fence on the target.
     guard case .rollback = event, context.machine.wayBack == .retreat else { return nil }
-    let faults = try await context.mirrors.uncheckedProgress().values.compactMap(\.fault)
-    return faults.isEmpty
-      ? nil
-      : "the way back is blocked: \(faults.map(\.summary).sorted().joined(separator: "; "))"
+    let faults = try await context.mirrors.uncheckedProgress().values.compactMap(\.fault?.summary)
+    let blocks = faults.sorted() + context.tripwire.strays.map(\.summary)
+    return blocks.isEmpty ? nil : "the way back is blocked: \(blocks.joined(separator: "; "))"
   }
 
   static func event(of command: OperatorCommand) -> StageEvent? {

@@ -33,6 +33,8 @@ package struct MigrationStatus: Codable, Sendable {
     package var gaps: [AcceptedGap] = []
     /// As an engine last saw it; `nil` where there is nothing to undo.
     package var forecast: RollbackForecast?
+    /// What others wrote to the source since the switch.
+    package var strays: [StrayWrite] = []
     /// How the last rollback of this attempt went.
     package var rolledBack: RollbackOutcome?
   }

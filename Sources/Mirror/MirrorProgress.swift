@@ -5,6 +5,8 @@ internal import Synchronization
 package struct PartitionProgress: Hashable, Sendable {
   /// Every readable record of the origin before this offset has been stored on the destination.
   package var position: Offset
+  /// Where the destination's log ends if nobody else writes to it; what is under way comes behind.
+  package var destinationEnd: Offset
   /// Records and bytes stored since the mirror was started.
   package var records: Int64 = 0
   package var bytes: Int64 = 0
@@ -16,7 +18,10 @@ package struct PartitionProgress: Hashable, Sendable {
   package var isBackfill = false
   package var fault: MirrorFault?
 
-  package init(position: Offset) { self.position = position }
+  package init(position: Offset, destinationEnd: Offset) {
+    self.position = position
+    self.destinationEnd = destinationEnd
+  }
 }
 
 /// The latest progress of all partitions of a mirror, keyed by the name on the source. Written by

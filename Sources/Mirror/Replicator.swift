@@ -106,7 +106,9 @@ package actor Replicator {
     var healthy: [(item: LanePartition, left: Int64)] = []
     var told: [TopicPartition: PartitionProgress] = [:]
     for outcome in outcomes where !refused.contains(outcome.state.source) {
-      var progress = PartitionProgress(position: outcome.state.position)
+      var progress = PartitionProgress(
+        position: outcome.state.position,
+        destinationEnd: outcome.state.expectedEnd(direction))
       if let fault = outcome.fault {
         logger.error("\(fault.summary)")
         progress.fault = fault

@@ -100,7 +100,7 @@ struct Slot {
   }
 
   var progress: PartitionProgress {
-    var progress = PartitionProgress(position: storedPosition)
+    var progress = PartitionProgress(position: storedPosition, destinationEnd: expected)
     progress.records = records
     progress.bytes = bytes
     progress.isAtEnd = isAtEnd && inFlight.isEmpty

@@ -56,6 +56,7 @@ enum StatusText {
     if let waiting = stage.waitingFor { text += "  waits for \(waiting)" }
     if let failure = stage.failure { text += "  stopped: \(failure)" }
     if let trouble = stage.trouble { text += "\n    trying again: \(trouble)" }
+    for stray in stage.strays { text += "\n    \(stray.summary)" }
     for fault in stage.faults { text += "\n    \(fault)" }
     return text
   }

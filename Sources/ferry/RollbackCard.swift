@@ -15,9 +15,16 @@ enum RollbackCard {
       return
         "pause the groups on the target, carry their commits back, resume them on the source; producers never moved; records lost 0, re-read 0"
     case .retreat:
-      return stage.faults.isEmpty
-        ? "fence the target, carry back what was born there, move groups and producers back; records lost 0, re-read 0"
-        : "BLOCKED, records born on the target would be lost: \(stage.faults.joined(separator: "; "))"
+      guard stage.faults.isEmpty else {
+        return
+          "BLOCKED, records born on the target would be lost: \(stage.faults.joined(separator: "; "))"
+      }
+      guard stage.strays.isEmpty else {
+        return
+          "BLOCKED, groups that go back would miss them or read others twice: \(stage.strays.map(\.summary).joined(separator: "; "))"
+      }
+      return
+        "fence the target, carry back what was born there, move groups and producers back; records lost 0, re-read 0"
     case .underway: return "is being taken"
     case .none:
       guard stage.state == .rolledBack else { return "is closed: past the point of no return" }

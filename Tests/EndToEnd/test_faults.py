@@ -70,6 +70,25 @@ class FaultTests(unittest.TestCase):
             self.assertEqual(scenario.stage()["state"], "soaking")
             self.assertIsNone(process.poll(), "clients stay served")
 
+    def test_a_stray_write_where_nobody_else_writes_is_found_and_blocks_the_way_back(self) -> None:
+        with Scenario(records=600) as scenario:
+            process = scenario.start()
+            scenario.wait(lambda s: s["state"] == "soaking", "the switch")
+            time.sleep(3)
+            self.assertEqual(scenario.stage()["strays"], [], "what the mirror writes is none")
+            topic = self.name(scenario, "orders.ledger")
+            offset = self.write_foreign(scenario, topic, 1, "source")
+            stage = scenario.wait(lambda s: s["strays"], "the report")
+            stray = {"partition": {"topic": topic, "partition": 1}, "from": offset, "count": 1}
+            self.assertEqual(stage["strays"], [stray])
+            self.assertEqual(stage["faults"], [])
+            self.assertIn("BLOCKED", scenario.ferry("status").stdout)
+            answer = scenario.ferry("rollback", "--yes")
+            self.assertEqual(answer.returncode, 1, answer.stdout)
+            self.assertIn(f"somebody else wrote 1 record to {topic}:1 on the source", answer.stderr)
+            self.assertEqual(scenario.stage()["state"], "soaking")
+            self.assertIsNone(process.poll(), "clients stay served")
+
     def test_records_deleted_ahead_of_the_mirror_are_named_and_stop_it(self) -> None:
         with Scenario(records=600) as scenario:
             process = scenario.start()

@@ -19,7 +19,8 @@ struct PartitionWatchTests {
     func watch(_ seconds: Int) -> PartitionWatch {
       func sample(_ time: Int) -> PartitionSample {
         let passed = Double(time)
-        var progress = PartitionProgress(position: Offset(Int64(position + speed * passed)))
+        var progress = PartitionProgress(
+          position: Offset(Int64(position + speed * passed)), destinationEnd: Offset(0))
         progress.records = Int64(speed * passed)
         progress.bytes = progress.records * 100
         progress.timestamp = Int64((timestamp + timeSpeed * passed) * 1000)
