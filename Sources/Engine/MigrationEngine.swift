@@ -172,7 +172,8 @@ package struct MigrationEngine: Sendable {
       group.addTask {
         try await withThrowingTaskGroup(of: Void.self) { stages in
           for runner in runners { stages.addTask { try await runner.run() } }
-          try await stages.waitForAll()
+          // Not `waitForAll`: what ends one stage without its journal ends the engine.
+          while try await stages.next() != nil {}
         }
       }
       // The desk never ends by itself, so the first to end is the stages, or an error.

@@ -159,7 +159,8 @@ package actor Replicator {
     try await withThrowingTaskGroup(of: Void.self) { group in
       for lane in lanes { group.addTask { try await lane.run() } }
       do {
-        try await group.waitForAll()
+        // Not `waitForAll`, which tells of an error only when every other lane has ended, too.
+        while try await group.next() != nil {}
       } catch {
         // One lane's end ends them all: the next start reconciles every partition.
         for lane in lanes { lane.stop() }

@@ -16,6 +16,9 @@ from kafka.admin import KafkaAdminClient
 from scenario import Scenario
 
 
+SLOW = "rate: 150KiB/s, tailRate: 150KiB/s"
+
+
 def is_waiting(stage: dict) -> bool:
     """The stage has everything but its approval."""
     return stage["state"] == "validated"
@@ -107,7 +110,7 @@ class FaultTests(unittest.TestCase):
 
     def test_network_faults_and_broker_outages_while_mirroring_change_nothing(self) -> None:
         with Scenario(records=4000) as scenario:
-            scenario.write_plan(lambda text: text.replace("50MiB/s", "150KiB/s"))
+            scenario.write_plan(lambda text: text.replace("rate: 50MiB/s", SLOW))
             process = scenario.start()
             scenario.wait(lambda s: s["records"] > 100, "a first record", approve=False)
             for broker in ("target", "source"):
@@ -140,7 +143,7 @@ class FaultTests(unittest.TestCase):
         with Scenario(records=3000) as scenario:
             if scenario.kind == "user":
                 self.skipTest("brokers of the user's own are not restarted")
-            scenario.write_plan(lambda text: text.replace("50MiB/s", "150KiB/s"))
+            scenario.write_plan(lambda text: text.replace("rate: 50MiB/s", SLOW))
             process = scenario.start()
             scenario.wait(lambda s: s["records"] > 100, "a first record", approve=False)
             # The target's end is hard: what it acknowledged last may be lost, and is copied again. Its

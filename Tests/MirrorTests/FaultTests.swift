@@ -50,15 +50,15 @@ struct FaultTests {
     try await fixture.expectExact(fixture.sources[1], records)
   }
 
-  @Test("A foreign record that came while the mirror was running")
-  func foreignWhileRunning() async throws {
+  @Test("A foreign record that came while the mirror was running", arguments: [1, 2])
+  func foreignWhileRunning(lanes: Int) async throws {
     let fixture = try await MirrorFixture(partitions: 2)
     var generator = RecordGenerator(seed: 23)
     let records = generator.records(40)
     for partition in fixture.sources {
       try await fixture.write(Array(records[..<20]), on: .source, to: partition)
     }
-    let running = fixture.start()
+    let running = fixture.start(lanes: lanes)
     for partition in fixture.sources {
       try await running.until(partition) { $0.position == Offset(20) }
     }
