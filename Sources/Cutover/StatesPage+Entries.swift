@@ -42,7 +42,9 @@ extension StatesPage {
         meaning: "All that was mirrored when the comparison began is equal on both sides.",
         source: "read by the mirror; clients work on it.",
         target: "almost up to date; the mirror goes on.",
-        hang: "it waits for approvals, without limit: `ferry approve`.")
+        hang:
+          "it waits for its gates, for stages before it, or for `ferry resume`, without limit: "
+          + "`ferry status` says which.")
     case .approved:
       Entry(
         meaning: "The cutover may begin. From here on an intent counts as the act.",
@@ -51,8 +53,8 @@ extension StatesPage {
           + "`consumers-first` groups may be paused, and producers write.",
         target: "almost up to date; the mirror goes on.",
         hang:
-          "it waits for an earlier stage to reach `soaking`, or for a hook: `ferry status` says which. "
-          + "A writer that goes on: see `fence-does-not-hold.md`.")
+          "it waits for a hook: `ferry status` says which. Gates are looked at again where an engine "
+          + "died in between. A writer that goes on: see `fence-does-not-hold.md`.")
     case .groupsCarried:
       Entry(
         meaning:
@@ -67,8 +69,8 @@ extension StatesPage {
         source: "read by the mirror; producers write to it.",
         target: "almost up to date: the mirror serves the groups.",
         hang:
-          "it waits for approvals, without limit: those given before the groups moved do not count. "
-          + "`ferry approve`, or `ferry rollback`.")
+          "it waits for its gates, without limit; approvals given before the groups moved do not "
+          + "count. `ferry approve`, or `ferry rollback`.")
     case .following:
       Entry(
         meaning: "The producers may follow.",

@@ -43,7 +43,7 @@ package enum Step: String, Hashable, Sendable, Codable, CaseIterable {
     case .mirror: "start mirroring from source to target"
     case .catchUp: "wait until the mirror's lag passes the gates"
     case .validate: "compare every record mirrored so far on both sides"
-    case .approve: "wait for the approvals that the plan asks for"
+    case .approve: "wait until every gate is open, and for approvals"
     case .fence: "stop the source's producers and see its end offsets stand still"
     case .drain: "mirror the source up to the fence offsets"
     case .seal: "compare every record up to the fence offsets on both sides"

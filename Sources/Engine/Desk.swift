@@ -5,8 +5,8 @@ internal import KafkaModel
 internal import Mirror
 package import Plan
 
-/// The engine's ear and mouth: takes operators' commands from the journal, keeps the lease, and
-/// publishes status.
+/// The engine's ear and mouth: takes operators' commands from the journal and publishes
+/// status.
 struct Desk: Sendable {
   let plan: MigrationPlan
   let ledger: Ledger
@@ -15,54 +15,31 @@ struct Desk: Sendable {
   let runners: [StageRunner]
   let onStatus: @Sendable (MigrationStatus) -> Void
 
-  /// Works until cancelled.
+  /// Takes commands and publishes status until cancelled, whatever the clusters do.
   ///
   /// Throws: `JournalError` - above all `fenced`: another engine took over.
-  func run() async throws {
-    try await withThrowingTaskGroup(of: Void.self) { group in
-      group.addTask { try await listen() }
-      // Apart: a cluster that does not answer keeps nobody waiting.
-      group.addTask { try await watch() }
-      defer { group.cancelAll() }
-      try await group.next()
+  func listen() async throws {
+    var ticks = 0
+    while true {
+      try takeCommands()
+      if ticks % 10 == 0 { try publish() }
+      ticks += 1
+      try await Task.sleep(for: .milliseconds(50))
     }
   }
 
-  private func watch() async throws {
+  /// Looks at the clusters until cancelled. Apart from listening: a cluster that does not answer keeps
+  /// nobody waiting.
+  func watch() async throws {
     while true {
       await sample()
       try await Task.sleep(for: .milliseconds(500))
     }
   }
 
-  private func listen() async throws {
-    var ticks = 0
-    while true {
-      try takeCommands()
-      if ticks % 10 == 0 {
-        try ledger.journal.renew(ledger.lease, duration: MigrationEngine.leaseDuration)
-        try publish()
-      }
-      ticks += 1
-      try await Task.sleep(for: .milliseconds(50))
-    }
-  }
-
   private func takeCommands() throws {
     for command in try ledger.journal.openCommands() {
       switch command.kind {
-      case "approve":
-        guard let stage = command.stage, plan.stage(named: stage) != nil else {
-          try ledger.refuse(command, "the plan has no stage \(command.stage ?? "")")
-          continue
-        }
-        try ledger.record(
-          .approval, stage: stage,
-          Approval(by: command.user, attempt: ledger.machine(of: stage).attempt),
-          answer: (
-            command: command.id, outcome: CommandOutcome(accepted: true, message: "approved")
-          )
-        )
       case "ack":
         // `FERRY_STEP_ID` is as good as the id that `ferry status` shows.
         var hook = (try? JSON.value([String: String].self, command.arguments))?["hook"] ?? ""
@@ -76,7 +53,7 @@ struct Desk: Sendable {
         }
         try ledger.record(
           .acknowledgement, stage: stage,
-          Acknowledgement(hook: hook, by: command.user),
+          Acknowledgement(hook: hook, order: Order(command)),
           answer: (
             command: command.id, outcome: CommandOutcome(accepted: true, message: "acknowledged")
           ))
@@ -92,38 +69,44 @@ struct Desk: Sendable {
           ))
         budgets.set(ledger.rates)
         try publish()
-      case "rollback", "finalize":
-        guard let runner = runners.first(where: { $0.context.stage.name == command.stage }) else {
-          try ledger.refuse(command, "the plan has no stage \(command.stage ?? "")")
+      case "veto":
+        guard let stage = command.stage, let stopped = board.decideCountdown(stage) else {
+          try ledger.refuse(command, "no automatic rollback is about to begin")
           continue
         }
-        let machine = runner.context.machine
-        if machine.step == nil, machine.phase != .soaking {
-          try decideAtRest(command, machine)
-        } else {
-          runner.queue.put(command)
-        }
+        try ledger.record(
+          .veto, stage: stage,
+          Veto(
+            trigger: stopped.trigger, attempt: ledger.machine(of: stage).attempt,
+            order: Order(command)),
+          answer: (
+            command: command.id,
+            outcome: CommandOutcome(
+              accepted: true, message: "stopped, until its condition has cleared")
+          ))
       default:
-        try ledger.refuse(command, "this engine does not know the command \(command.kind)")
+        try pass(on: command)
       }
     }
   }
 
-  /// A stage whose runner has ended: the command may still move it, from its failure for instance.
-  private func decideAtRest(_ command: OperatorCommand, _ machine: CutoverMachine) throws {
-    guard let event = StageRunner.event(of: command) else { return }
-    var copy = machine
-    do {
-      _ = try copy.apply(event)
-      try ledger.record(
-        event, stage: command.stage ?? "",
-        answer: (
-          command: command.id,
-          outcome: CommandOutcome(accepted: true, message: "accepted; `ferry run` carries it out")
-        ))
-    } catch let error as CutoverError {
-      try ledger.refuse(command, error.summary)
+  /// Commands that change what a running step does go to the stage's runner, which stops the step first.
+  private func pass(on command: OperatorCommand) throws {
+    let rules = CommandRules(plan: plan, ledger: ledger)
+    let runner = runners.first { $0.context.stage.name == command.stage }
+    if let runner {
+      let machine = runner.context.machine
+      let isRunning = machine.step != nil || machine.phase == .soaking
+      let isAtGates = machine.step == .approve || machine.step == .follow
+      if isRunning,
+        ["rollback", "finalize"].contains(command.kind) || (command.kind == "pause" && isAtGates)
+      {
+        runner.queue.put(command)
+        return
+      }
     }
+    try rules.settle(
+      command, rules.decide(command), accepted: "accepted; `ferry run` carries it out")
   }
 
   private func sample() async {
@@ -148,16 +131,15 @@ struct Desk: Sendable {
 
   func publish() throws {
     let status = MigrationStatus(
-      plan: plan, engine: LeaseHolder.current.description, machines: { ledger.machine(of: $0) },
-      approvals: { ledger.approvals(of: $0) }, live: { board.live($0) }, rates: ledger.rates,
-      gaps: ledger.gaps,
+      plan: plan, engine: LeaseHolder.current.description, folded: ledger.snapshot,
+      live: { board.live($0) },
       forecast: { stage in
         runners.first { $0.context.stage.name == stage }
           .flatMap { RollbackForecaster(context: $0.context).forecast() }
       },
       strays: { stage in
         runners.first { $0.context.stage.name == stage }?.context.tripwire.strays ?? []
-      }, rolledBack: { ledger.rollbackOutcome($0) })
+      })
     try ledger.journal.publishStatus(try JSON.text(status), lease: ledger.lease)
     onStatus(status)
   }
@@ -165,31 +147,37 @@ struct Desk: Sendable {
 
 extension MigrationStatus {
   init(
-    plan: MigrationPlan, engine: String?, machines: (String) -> CutoverMachine,
-    approvals: (String) -> Set<String>, live: (String) -> StatusBoard.Live,
-    rates: [Throttling.Budget: Int64], gaps: [AcceptedGap],
-    forecast: (String) -> RollbackForecast?, strays: (String) -> [StrayWrite],
-    rolledBack: (String) -> RollbackOutcome?
+    plan: MigrationPlan, engine: String?, folded: Folded, live: (String) -> StatusBoard.Live,
+    forecast: (String) -> RollbackForecast?, strays: (String) -> [StrayWrite]
   ) {
-    self.rates = Throttling.rates(plan.mirror, rates)
+    self.rates = Throttling.rates(plan.mirror, folded.rates)
     migration = plan.name
     change = plan.change
     planDigest = plan.digest
     self.engine = engine
     time = Date().timeIntervalSince1970
     stages = plan.stages.map { stage in
-      let machine = machines(stage.name)
+      let machine = folded.machine(of: stage.name)
       let live = live(stage.name)
-      return Stage(
+      var found = Stage(
         stage: stage.name, state: machine.phase, step: machine.step, waitingFor: live.waitingFor,
         records: live.records, bytes: live.bytes, lag: live.lag, recordsPerSecond: live.rate,
         failure: machine.failure.map { "\($0.step.rawValue): \($0.reason)" },
         rollbackReason: machine.rollbackReason, faults: live.faults, trouble: live.trouble,
-        attempt: machine.attempt, approvals: approvals(stage.name).sorted(),
+        attempt: machine.attempt, approvals: folded.approvals[stage.name, default: []].sorted(),
         wayBack: machine.wayBack, strategy: machine.strategy, topics: live.topics,
-        gaps: gaps.filter { plan.stage(forTopic: $0.partition.topic)?.name == stage.name },
+        gaps: folded.gaps.filter { plan.stage(forTopic: $0.partition.topic)?.name == stage.name },
         forecast: forecast(stage.name), strays: strays(stage.name),
-        rolledBack: rolledBack(stage.name))
+        rolledBack: folded.rollbackOutcome(stage.name))
+      found.gates = live.gates
+      found.waivers = folded.waivers(of: stage.name)
+      found.paused = folded.holds[stage.name]
+      found.countdown = live.countdown.map {
+        Countdown(
+          reason: $0.reason,
+          secondsLeft: max(0, Int((($0.ends - .now) / .seconds(1)).rounded(.up))))
+      }
+      return found
     }
   }
 
@@ -198,8 +186,10 @@ extension MigrationStatus {
   /// Throws: `JournalError`; a decoding error where the journal is not this version's.
   package static func read(_ plan: MigrationPlan, journalPath: String) throws -> MigrationStatus {
     let journal = try MigrationJournal.open(at: journalPath, mode: .readOnly)
-    if try journal.currentLease() != nil, let latest = try journal.latestStatus() {
-      return try JSON.value(MigrationStatus.self, latest.json)
+    // An operator's command has the lease for a moment, too, and publishes nothing.
+    if let holder = try journal.currentLease(), let latest = try journal.latestStatus() {
+      let status = try JSON.value(MigrationStatus.self, latest.json)
+      if status.engine == holder.description { return status }
     }
     let folded = try Folded(journal, strategies: plan.strategies)
     // Faults are known only to an engine: what the last one saw still holds.
@@ -221,10 +211,7 @@ extension MigrationStatus {
     let stray = strays
     let known = boards
     return MigrationStatus(
-      plan: plan, engine: nil, machines: { folded.machine(of: $0) },
-      approvals: { folded.approvals[$0] ?? [] }, live: { known[$0] ?? StatusBoard.Live() },
-      rates: folded.rates, gaps: folded.gaps,
-      forecast: { seen[$0] }, strays: { stray[$0] ?? [] },
-      rolledBack: { folded.rollbackOutcome($0) })
+      plan: plan, engine: nil, folded: folded, live: { known[$0] ?? StatusBoard.Live() },
+      forecast: { seen[$0] }, strays: { stray[$0] ?? [] })
   }
 }

@@ -55,10 +55,12 @@ package enum DryRun {
     let fences = try await FenceCheck.look(plan, estate, clusters)
     let retention = RetentionCheck.look(plan, estate)
     blockers += fences.blockers + retention.blockers
+    let between = try await findings(plan, estate, clusters)
     return DryRunReport(
       migration: plan.name, change: plan.change, planDigest: plan.digest, topics: topics,
       groups: groups, stages: plan.stages.map { stage($0) }, blockers: blockers.sorted(),
-      findings: estate.findings + fences.findings + retention.findings
+      findings: try waivers(plan, journalPath) + estate.findings + between + fences.findings
+        + retention.findings
         + plan.findings.map { "\($0.severity.rawValue): \($0.message)" })
   }
 

@@ -16,7 +16,7 @@ package enum EngineError: Error, Hashable, Sendable {
   case fenceLocksOut(topics: [String], cluster: String)
   case openTransaction(TopicPartition, stableEnd: Offset, end: Offset)
   case drainTooSlow(within: Duration, left: [String])
-  case drainForecast(seconds: Double, within: Duration)
+  case gatesClosed([String])
   case differences([Verdict])
   case strayWrite(TopicPartition, from: Offset, to: Offset)
   case canaryLost(topic: String)
@@ -54,8 +54,8 @@ extension EngineError: OperatorError {
       "\(partition) has an open transaction: readers reach offset \(stableEnd), the log ends at \(end)"
     case .drainTooSlow(let within, let left):
       "the mirror did not drain within \(within): \(left.joined(separator: "; "))"
-    case .drainForecast(let seconds, let within):
-      "draining would take about \(Int(seconds.rounded(.up))) s, the plan allows \(within); nothing was fenced"
+    case .gatesClosed(let gates):
+      "gates closed while no engine ran: \(gates.joined(separator: "; "))"
     case .differences(let verdicts): Self.describe(verdicts)
     case .strayWrite(let partition, let from, let to):
       "somebody wrote to \(partition) behind the fence: its end went from \(from) to \(to)"
@@ -98,7 +98,8 @@ extension EngineError: OperatorError {
       "take Ferry's own principal out of `principals`, or make it a super user; then `ferry run --again`"
     case .fenceLocksOut: "allow those who use the topics, by ACLs of your own, then try again"
     case .openTransaction: "end or abort the transaction at its producer, then try again"
-    case .drainTooSlow, .drainForecast:
+    case .gatesClosed: "look at the gates, then `ferry run --again`"
+    case .drainTooSlow:
       "wait until the mirror's lag is small, then try again"
     case .differences: "look at the records with `ferry validate`; do not cut over"
     case .strayWrite: "find the writer and stop it, then try again"
@@ -120,11 +121,11 @@ extension EngineError: OperatorError {
     case .topicDrift, .targetNotEmpty, .logAppendTime, .planChanged, .digestDiffers: "drift.md"
     case .partitionStopped: "mirror-stopped.md"
     case .fenceDoesNotHold, .fencesFerry, .fenceLocksOut, .strayWrite: "fence-does-not-hold.md"
-    case .openTransaction, .drainTooSlow, .drainForecast: "drain-stalls.md"
+    case .openTransaction, .drainTooSlow: "drain-stalls.md"
     case .differences: "validation-difference.md"
     case .canaryLost: "mirror-stopped.md"
     case .hookFailed: "hook-failed.md"
-    case .groupNotVerified, .trigger, .rolledBack: "rollback.md"
+    case .groupNotVerified, .trigger, .rolledBack, .gatesClosed: "rollback.md"
     case .stageStopped: "states.md"
     }
   }

@@ -11,7 +11,7 @@ internal import SystemPackage
 /// What a hook is called for.
 struct HookCall: Sendable {
   enum Action: String, Sendable {
-    case fence, unfence, pause, resume
+    case fence, unfence, pause, resume, gate
     case switchClients = "switch"
   }
 
@@ -21,10 +21,12 @@ struct HookCall: Sendable {
   /// The cluster that is fenced, unfenced or paused; for switch and resume the one clients go to.
   let cluster: ClusterRole
   var group: String?
+  /// The gate that is asked, where one is.
+  var gate: String?
 
   /// The idempotence key: the same for every repetition after a crash.
   var stepID: String {
-    [stage, String(attempt), action.rawValue, cluster.rawValue, group].compactMap { $0 }
+    [stage, String(attempt), action.rawValue, gate ?? cluster.rawValue, group].compactMap { $0 }
       .joined(separator: "/")
   }
 }
@@ -67,6 +69,7 @@ struct HookRunner: Sendable {
       "FERRY_ATTEMPT": String(call.attempt),
     ]
     values["FERRY_GROUP"] = call.group
+    values["FERRY_GATE"] = call.gate
     return values
   }
 

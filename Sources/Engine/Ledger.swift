@@ -21,10 +21,25 @@ final class Ledger: Sendable {
 
   func machine(of stage: String) -> CutoverMachine { folded.withLock { $0.machine(of: stage) } }
 
+  /// All that the journal says, at this moment.
+  var snapshot: Folded { folded.withLock { $0 } }
+
   /// Names of the people who approved the stage's current attempt.
   func approvals(of stage: String) -> Set<String> {
     folded.withLock { $0.approvals[stage] ?? [] }
   }
+
+  /// Gates that people opened by force, in this attempt.
+  func waivers(of stage: String) -> [Waiver] { folded.withLock { $0.waivers(of: stage) } }
+
+  /// Who holds the stage before its fence; `nil` where nobody does.
+  func hold(of stage: String) -> Order? { folded.withLock { $0.holds[stage] } }
+
+  /// The numbers of the stage's triggers that people have stopped.
+  func vetoes(of stage: String) -> Set<Int> { folded.withLock { $0.vetoes[stage] ?? [] } }
+
+  /// The last comparison of all that was mirrored.
+  func proof(of stage: String) -> Proof? { folded.withLock { $0.proofs[stage] } }
 
   func isAcknowledged(_ hookID: String) -> Bool {
     folded.withLock { $0.acknowledged.contains(hookID) }
@@ -95,7 +110,7 @@ final class Ledger: Sendable {
   /// found, the beginning of the next step and the answer to the command that caused it.
   @discardableResult
   func record(
-    _ event: StageEvent, stage: String, evidence: Evidence? = nil,
+    _ event: StageEvent, stage: String, evidence: Evidence? = nil, order: Order? = nil,
     answer: (command: Int64, outcome: CommandOutcome)? = nil
   ) throws -> [StageEffect] {
     var machine = machine(of: stage)
@@ -110,7 +125,8 @@ final class Ledger: Sendable {
     if let next, let step = machine.step, !pending.contains(next) {
       begin.append(NewEffect(id: next, stage: stage, kind: step.rawValue))
     }
-    let entry = StageEntry(event: event, evidence: evidence, phase: machine.phase)
+    let entry = StageEntry(
+      event: event, evidence: evidence, order: order, phase: machine.phase)
     try write(.stage, stage: stage, entry, begin: begin, end: end, answer: answer)
     return effects
   }
@@ -128,7 +144,9 @@ final class Ledger: Sendable {
       [
         NewEvent(
           stage: command.stage, kind: EntryKind.engine.rawValue,
-          payload: try JSON.text(["refused": command.kind, "reason": reason]))
+          payload: try JSON.text([
+            "refused": command.kind, "reason": reason, "by": Order(command).summary,
+          ]))
       ],
       answer: (command: command.id, outcome: CommandOutcome(accepted: false, message: reason)),
       lease: lease)
@@ -152,6 +170,14 @@ package enum EntryKind: String, Sendable {
   case stage
   case approval
   case acknowledgement
+  /// A gate was opened by force: see ``Waiver``.
+  case waiver
+  /// A stage is held before its fence, or let go on: see ``Hold``.
+  case hold
+  /// An automatic rollback was stopped: see ``Veto``.
+  case veto
+  /// All that was mirrored was compared: see ``Proof``.
+  case proof
   /// A mirror was armed: see ``Armed``.
   case armed
   /// Rules of an ACL fence are about to be added, or are all gone: see ``FenceRules``.
@@ -178,6 +204,8 @@ package enum EntryKind: String, Sendable {
 package struct StageEntry: Codable, Sendable {
   package let event: StageEvent
   package let evidence: Evidence?
+  /// The person behind it, where it is a person's wish.
+  package let order: Order?
   /// Where the event led: redundant, for readers of the log.
   package let phase: Phase
 }
@@ -188,6 +216,8 @@ package struct Evidence: Codable, Sendable, Hashable {
   package var notes: [String] = []
   /// Ends of logs that later steps rest on, by partition on the cluster concerned.
   package var ends: [TopicPartition: Offset] = [:]
+  /// Groups that kept their promise on the target; `nil` where the step does not look at that.
+  package var verified: [String]?
   /// Seconds the step took.
   package var seconds: Double?
 
@@ -215,16 +245,6 @@ package struct FenceRules: Codable, Sendable {
   package let rules: Set<TopicACL>
 }
 
-package struct Approval: Codable, Sendable {
-  package let by: String
-  package let attempt: Int
-}
-
-package struct Acknowledgement: Codable, Sendable {
-  package let hook: String
-  package let by: String
-}
-
 /// All events, folded.
 package struct Folded: Sendable {
   private let strategies: [String: Strategy]
@@ -248,6 +268,10 @@ package struct Folded: Sendable {
   /// When each stage began to go back, and when it was back.
   private var wentBack: [String: (from: Date, to: Date?)] = [:]
   package var savedRetention: [String: [String: [String: String?]]] = [:]
+  private var waivers: [String: [Waiver]] = [:]
+  package var holds: [String: Order] = [:]
+  package var vetoes: [String: Set<Int>] = [:]
+  package var proofs: [String: Proof] = [:]
 
   /// - Parameter strategies: by stage, as the plan has them; `together` where there is none.
   package init(_ journal: MigrationJournal, strategies: [String: Strategy]) throws {
@@ -268,6 +292,12 @@ package struct Folded: Sendable {
     machines[stage] ?? CutoverMachine(strategies[stage] ?? .together)
   }
 
+  /// Gates that people opened by force, in the stage's present attempt.
+  package func waivers(of stage: String) -> [Waiver] {
+    let attempt = machine(of: stage).attempt
+    return waivers[stage, default: []].filter { $0.attempt == attempt }
+  }
+
   mutating func apply(_ event: RecordedEvent) throws {
     let stage = event.stage ?? ""
     switch EntryKind(rawValue: event.kind) {
@@ -280,6 +310,7 @@ package struct Folded: Sendable {
       }
       // Yes to the groups is not yet yes to the producers.
       if entry.event == .reopen || entry.event == .done(.moveGroups) { approvals[stage] = [] }
+      if entry.event == .reopen { vetoes[stage] = nil }
       let before = machine.phase
       _ = try machine.apply(entry.event)
       machines[stage] = machine
@@ -294,7 +325,22 @@ package struct Folded: Sendable {
       }
       if let step = machine.step { begun.insert("\(stage)/\(machine.attempt)/\(step.rawValue)") }
     case .approval:
-      approvals[stage, default: []].insert(try JSON.value(Approval.self, event.payload).by)
+      let approval = try JSON.value(Approval.self, event.payload)
+      approvals[stage, default: []].insert(Approval.person(approval.by))
+    case .waiver:
+      waivers[stage, default: []].append(try JSON.value(Waiver.self, event.payload))
+    case .hold:
+      let hold = try JSON.value(Hold.self, event.payload)
+      holds[stage] = hold.isHeld ? hold.order : nil
+    case .veto:
+      let veto = try JSON.value(Veto.self, event.payload)
+      if veto.order == nil {
+        vetoes[stage]?.remove(veto.trigger)
+      } else {
+        vetoes[stage, default: []].insert(veto.trigger)
+      }
+    case .proof:
+      proofs[stage] = try JSON.value(Proof.self, event.payload)
     case .acknowledgement:
       acknowledged.insert(try JSON.value(Acknowledgement.self, event.payload).hook)
     case .armed:

@@ -54,8 +54,16 @@ package struct MigrationEngine: Sendable {
     }
     let clusters = try Clusters(plan, logger: logger)
     let journal = try MigrationJournal.open(at: journalPath, mode: .create(migration: plan.name))
-    let lease = try journal.acquireLease(holder: .current, duration: Self.leaseDuration)
-    defer { journal.release(lease) }
+    let keeper = try await LeaseKeeper(journal)
+    return try await keeper.during {
+      try await run(request, clusters, journal, keeper.lease, onStatus: onStatus)
+    }
+  }
+
+  private func run(
+    _ request: Request, _ clusters: Clusters, _ journal: MigrationJournal, _ lease: Lease,
+    onStatus: @escaping @Sendable (MigrationStatus) -> Void
+  ) async throws -> Outcome {
     if let known = try journal.fact("planDigest"), known != plan.digest {
       throw EngineError.planChanged(journalled: known, now: plan.digest)
     }
@@ -72,33 +80,14 @@ package struct MigrationEngine: Sendable {
       let context = StageContext(
         plan: plan, stage: stage, estate: estate, clusters: clusters, ledger: ledger,
         budgets: budgets, order: order, board: board, logger: logger)
-      let earlier = plan.stages.prefix { $0.name != stage.name }.map(\.name)
-      runners.append(
-        StageRunner(
-          context: context, steps: StageSteps(context: context),
-          mayFence: {
-            earlier.allSatisfy { ledger.machine(of: $0).phase.isSettled }
-          }))
+      runners.append(StageRunner(context: context, steps: StageSteps(context: context)))
     }
     // A command that no engine took in time was given up by whoever sent it: carrying it out now would
-    // surprise everyone. Approvals stay good, but not for another attempt.
-    for stale in try journal.openCommands() where stale.kind != "approve" || request.again {
-      try ledger.refuse(stale, "no engine ran when it was given; give it again")
+    // surprise everyone.
+    for stale in try journal.openCommands() {
+      try ledger.refuse(stale, "no engine took it when it was given; give it again")
     }
-    if let command = request.command {
-      // Before anything is resumed: a stage that is to go back must not first try to go on.
-      let id = try journal.submit(command)
-      if let submitted = try journal.command(id), let event = StageRunner.event(of: submitted) {
-        do {
-          let answer = CommandOutcome(accepted: true, message: "accepted")
-          try ledger.record(
-            event, stage: command.stage ?? "", answer: (command: id, outcome: answer))
-        } catch let error as CutoverError {
-          try ledger.refuse(submitted, error.summary)
-          throw error
-        }
-      }
-    }
+    let own = try request.command.map { try take($0, CommandRules(plan: plan, ledger: ledger)) }
     for runner in runners where request.again {
       if runner.context.machine.phase == .rolledBack {
         try ledger.record(.reopen, stage: runner.context.stage.name)
@@ -109,7 +98,7 @@ package struct MigrationEngine: Sendable {
       plan: plan, ledger: ledger, board: board, budgets: budgets, runners: runners,
       onStatus: onStatus)
     do {
-      try await runStages(runners, desk)
+      try await runStages(runners, desk, own)
     } catch is CancellationError {
       for runner in runners { await runner.context.mirrors.stop() }
       try desk.publish()
@@ -118,8 +107,6 @@ package struct MigrationEngine: Sendable {
     try desk.publish()
     return outcome(runners)
   }
-
-  static let leaseDuration = Duration.seconds(15)
 
   /// What the plan meant when the run began: topics that appear later are not moved.
   ///
@@ -161,14 +148,41 @@ package struct MigrationEngine: Sendable {
     return Estate(topics: topics, groups: then.groups, findings: now.findings)
   }
 
-  private struct PinnedEstate: Codable {
-    let partitions: [String: Int32]
-    let groups: [String: [String]]
+  /// Takes in the command that this engine was started for. A rollback counts before anything is resumed:
+  /// a stage that is to go back must not first try to go on. Others wait for their stage in the inbox.
+  ///
+  /// Returns: its number.
+  /// Throws: ``EngineError/commandRefused(_:)``.
+  private func take(_ new: NewCommand, _ rules: CommandRules) throws -> Int64 {
+    let journal = rules.ledger.journal
+    let id = try journal.submit(new)
+    guard let command = try journal.command(id) else { throw JournalError.unknownCommand(id) }
+    let decision = rules.decide(command)
+    if case .refuse(let reason) = decision {
+      try rules.settle(command, decision, accepted: "")
+      throw EngineError.commandRefused(reason)
+    }
+    if command.kind == "rollback" { try rules.settle(command, decision, accepted: "accepted") }
+    return id
   }
 
-  private func runStages(_ runners: [StageRunner], _ desk: Desk) async throws {
+  /// Ends, with its error, when the command of this number is refused.
+  private func watch(_ id: Int64, _ journal: MigrationJournal) async throws {
+    while true {
+      if let outcome = try journal.command(id)?.outcome, !outcome.accepted {
+        throw EngineError.commandRefused(outcome.message)
+      }
+      try await Task.sleep(for: .milliseconds(100))
+    }
+  }
+
+  private func runStages(
+    _ runners: [StageRunner], _ desk: Desk, _ own: Int64?
+  ) async throws {
     try await withThrowingTaskGroup(of: Void.self) { group in
-      group.addTask { try await desk.run() }
+      group.addTask { try await desk.listen() }
+      group.addTask { try await desk.watch() }
+      if let own { group.addTask { try await watch(own, desk.ledger.journal) } }
       group.addTask {
         try await withThrowingTaskGroup(of: Void.self) { stages in
           for runner in runners { stages.addTask { try await runner.run() } }
@@ -206,4 +220,11 @@ package struct MigrationEngine: Sendable {
 extension Phase {
   /// Later stages may begin their window.
   var isSettled: Bool { self == .soaking || self == .finalized }
+}
+
+/// What the plan meant when the run began, as journalled.
+struct PinnedEstate: Codable {
+  let partitions: [String: Int32]
+  /// By stage.
+  let groups: [String: [String]]
 }

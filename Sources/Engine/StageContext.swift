@@ -23,6 +23,8 @@ final class StageContext: Sendable {
   let topicBoard = TopicBoard()
   let tripwire = Tripwire()
   let logger: Logger
+  /// The gates were passed under this engine, not under one that died since.
+  let passedGates = Atomic(false)
 
   init(
     plan: MigrationPlan, stage: StagePlan, estate: Estate, clusters: Clusters, ledger: Ledger,
@@ -84,6 +86,15 @@ final class StageContext: Sendable {
       onWaiting: { board.setTask(stage, hook: $0, $1) })
   }
 
+  /// Asks a gate's hook.
+  ///
+  /// Returns: what it printed.
+  func ask(_ hook: Hook, gate: String) async throws -> String {
+    let call = HookCall(
+      action: .gate, stage: stage.name, attempt: machine.attempt, cluster: .source, gate: gate)
+    return try await hooks.run(hook, call)
+  }
+
   /// Runs a hook and journals what it printed. A missing hook is somebody else's work.
   func call(
     _ hook: Hook?, _ action: HookCall.Action, _ cluster: ClusterRole, group: String? = nil
@@ -107,6 +118,7 @@ final class StageContext: Sendable {
   ) async throws -> Result {
     let deadline = ContinuousClock.now + patience
     while true {
+      try Task.checkCancellation()
       do {
         return try await body()
       } catch let error as KafkaError where error.isRetriable && ContinuousClock.now < deadline {
@@ -117,10 +129,14 @@ final class StageContext: Sendable {
   }
 
   /// Ends of logs by the partition's name on the source: last stable offsets, or high watermarks.
-  func ends(on role: ClusterRole, stable: Bool) async throws -> [TopicPartition: Offset] {
+  func ends(
+    on role: ClusterRole, stable: Bool, patience: Duration = .seconds(90)
+  ) async throws -> [TopicPartition: Offset] {
     let admin = stable ? clusters.admin(role) : clusters.logs(role)
     let names = partitions(on: role)
-    let found = try await steadily { try await admin.offsets(.end, of: names) }
+    let found = try await steadily(patience: patience) {
+      try await admin.offsets(.end, of: names)
+    }
     return Dictionary(
       uniqueKeysWithValues: partitions.map { ($0, found[name(of: $0, on: role)] ?? Offset(0)) })
   }

@@ -24,6 +24,11 @@ final class CommandQueue: Sendable {
     }
   }
 
+  /// For one that was taken and not answered.
+  func putBack(_ command: OperatorCommand) {
+    state.withLock { $0.waiting.insert(command, at: 0) }
+  }
+
   func take() -> OperatorCommand? {
     state.withLock { $0.waiting.isEmpty ? nil : $0.waiting.removeFirst() }
   }
@@ -36,20 +41,21 @@ struct StageRunner: Sendable {
   let steps: StageSteps
   let queue = CommandQueue()
   private let sentry = TopicSentry()
-  /// Whether the stage may enter its window now; another one may be in its own.
-  let mayFence: @Sendable () -> Bool
 
-  private enum Outcome: Sendable {
+  enum Outcome: Sendable {
     case done(Evidence)
     case failed(String, hint: String)
     case stop(any Error)
     /// Source topics have got more partitions, which are to be mirrored.
     case grown([String: Int32])
-    case event(StageEvent, command: Int64?)
+    /// A trigger of the plan.
+    case event(StageEvent)
+    /// A person's wish.
+    case order(OperatorCommand)
     case cancelled
   }
 
-  private var stage: String { context.stage.name }
+  var stage: String { context.stage.name }
 
   /// Runs the stage until it rests: finalized, rolled back, or stopped by a failure.
   ///
@@ -81,10 +87,11 @@ struct StageRunner: Sendable {
   }
 
   private func perform(_ step: Step) async throws -> Outcome {
-    if step == .fence || step == .carryGroups {
-      while !mayFence() {
-        context.board.setWaiting(stage, "an earlier stage to reach `soaking`")
-        try await Task.sleep(for: .milliseconds(200))
+    // Beyond these steps the gates are where a stage is held.
+    if [.provision, .mirror, .catchUp, .validate].contains(step) {
+      while let hold = context.ledger.hold(of: stage) {
+        context.board.setWaiting(stage, "`ferry resume`, paused by \(hold.summary)")
+        try await Task.sleep(for: .milliseconds(100))
       }
       context.board.setWaiting(stage, nil)
     }
@@ -126,7 +133,10 @@ struct StageRunner: Sendable {
       let first = try await group.next() ?? .cancelled
       group.cancelAll()
       // What is cancelled may still act for a moment: nothing else happens until it has ended.
-      while try await group.next() != nil {}
+      while let late = try await group.next() {
+        // A command that came at the same moment still wants its answer.
+        if case .order(let command) = late { queue.putBack(command) }
+      }
       return first
     }
   }
@@ -164,37 +174,34 @@ struct StageRunner: Sendable {
     while true {
       try await Task.sleep(for: .milliseconds(50))
       guard let command = queue.take() else { continue }
-      guard let event = Self.event(of: command) else { continue }
-      if let reason = try await refusal(event) {
+      let decision = rules.decide(command)
+      if case .event(let event) = decision, let reason = try await obstacle(to: event) {
         try context.ledger.refuse(command, reason)
         continue
       }
-      return .event(event, command: command.id)
+      guard case .refuse = decision else { return .order(command) }
+      try rules.settle(command, decision, accepted: "")
     }
   }
 
-  /// Why a person's wish cannot be met now; `nil` where it can.
-  private func refusal(_ event: StageEvent) async throws -> String? {
-    var machine = context.machine
-    do {
-      _ = try machine.apply(event)
-    } catch {
-      return error.summary
+  private var rules: CommandRules { CommandRules(plan: context.plan, ledger: context.ledger) }
+
+  /// What is seen on the clusters that keeps a person's wish from being met; `nil` where nothing does.
+  private func obstacle(to event: StageEvent) async throws -> String? {
+    switch event {
+    case .rollback where context.machine.wayBack == .retreat:
+      // Going back from the target rests on the reverse mirror: better refused now than stuck behind a
+      // fence on the target.
+      let blocks = try await mirrorFaults + context.tripwire.strays.map(\.summary)
+      return blocks.isEmpty ? nil : "the way back is blocked: \(blocks.joined(separator: "; "))"
+    case .finalize: return try await steps.obstacleToFinalize()
+    default: return nil
     }
-    // Going back from the target rests on the reverse mirror: better refused now than stuck behind a
-    // fence on the target.
-    guard case .rollback = event, context.machine.wayBack == .retreat else { return nil }
-    let faults = try await context.mirrors.uncheckedProgress().values.compactMap(\.fault?.summary)
-    let blocks = faults.sorted() + context.tripwire.strays.map(\.summary)
-    return blocks.isEmpty ? nil : "the way back is blocked: \(blocks.joined(separator: "; "))"
   }
 
-  static func event(of command: OperatorCommand) -> StageEvent? {
-    switch command.kind {
-    case "rollback":
-      .rollback(reason: command.reason ?? "asked for by \(command.user)@\(command.host)")
-    case "finalize": .finalize
-    default: nil
+  private var mirrorFaults: [String] {
+    get async throws {
+      try await context.mirrors.uncheckedProgress().values.compactMap { $0.fault?.summary }.sorted()
     }
   }
 
@@ -214,51 +221,12 @@ struct StageRunner: Sendable {
       if let step { try await adopt(counts, step) }
     case .stop(let error):
       throw error
-    case .event(let event, let command):
-      let answer = command.map {
-        (command: $0, outcome: CommandOutcome(accepted: true, message: "accepted"))
-      }
-      try context.ledger.record(event, stage: stage, answer: answer)
+    case .event(let event):
+      try context.ledger.record(event, stage: stage)
+    case .order(let command):
+      try rules.settle(command, rules.decide(command), accepted: "accepted")
     case .cancelled:
       throw CancellationError()
-    }
-  }
-
-  /// Watches the moved clients until a person decides or a trigger of the plan fires.
-  private func soak() async throws -> Outcome {
-    let start = ContinuousClock.now
-    var above: [Int: ContinuousClock.Instant] = [:]
-    defer { context.board.setWaiting(stage, nil) }
-    while true {
-      let left = context.stage.soak - (ContinuousClock.now - start)
-      context.board.setWaiting(
-        stage,
-        left > .zero
-          ? "soaking for another \(Int((left / .seconds(1)).rounded(.up))) s; then `ferry finalize` or `ferry rollback`"
-          : "a person: `ferry finalize` or `ferry rollback`")
-      for (index, trigger) in context.stage.rollbackOn.enumerated() {
-        var worst: (group: String, lag: Int64) = ("", -1)
-        for group in context.groups {
-          do {
-            let lag = try await steps.groupLag(group, .target)
-            if lag > worst.lag { worst = (group, lag) }
-          } catch let error as KafkaError {
-            // A cluster that cannot be asked is no reason to stop the reverse mirror.
-            context.logger.warning("\(error.summary)")
-          }
-        }
-        guard worst.lag > trigger.groupLagAbove else {
-          above[index] = nil
-          continue
-        }
-        let since = above[index] ?? .now
-        above[index] = since
-        if ContinuousClock.now - since >= trigger.sustained {
-          let what = "group \(worst.group) is \(worst.lag) records behind for \(trigger.sustained)"
-          return .event(.rollback(reason: EngineError.trigger(what).summary), command: nil)
-        }
-      }
-      try await Task.sleep(for: .milliseconds(500))
     }
   }
 }

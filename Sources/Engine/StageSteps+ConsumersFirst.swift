@@ -21,7 +21,7 @@ extension StageSteps {
     try await ensureMirrors()
     try await resumeGroups(.target)
     var evidence = Evidence()
-    evidence.notes = try await verifyGroups()
+    evidence.notes = try await verifyGroups().notes
     return evidence
   }
 
@@ -29,17 +29,7 @@ extension StageSteps {
   func follow() async throws -> Evidence {
     try await ensureMirrors()
     try await awaitSettledMirror()
-    var evidence = Evidence()
-    evidence.notes = [try await awaitApprovals("approval that the producers follow")]
-    defer { context.board.setWaiting(context.stage.name, nil) }
-    while let (seconds, budget) = try await drainForecast() {
-      context.board.setWaiting(
-        context.stage.name,
-        "the mirror: draining would take about \(Int(seconds.rounded(.up))) s, the plan allows \(budget)"
-      )
-      try await Task.sleep(for: .milliseconds(200))
-    }
-    return evidence
+    return try await awaitGates("approval that the producers follow")
   }
 
   /// Lets the producers go on first, if they were fenced; then takes the groups back. The commits that

@@ -148,8 +148,8 @@ extension StageSteps {
   }
 
   /// Offsets between what is mirrored and what can be read, over all partitions.
-  func lag() async throws -> Int64 {
-    let ends = try await context.ends(on: .source, stable: true)
+  func lag(patience: Duration = .seconds(90)) async throws -> Int64 {
+    let ends = try await context.ends(on: .source, stable: true, patience: patience)
     let progress = try await context.mirrors.progress()
     return ends.reduce(0) { sum, end in
       sum + max(0, end.value - (progress[end.key]?.position ?? Offset(0)))

@@ -14,7 +14,16 @@ extension StageSteps {
   func validate() async throws -> Evidence {
     try await ensureMirrors()
     try await awaitSettledMirror()
+    let began = Date().timeIntervalSince1970
     let ends = try await context.mirrors.progress().mapValues(\.position)
+    let evidence = try await compareSettled(ends)
+    try context.ledger.record(
+      .proof, stage: context.stage.name,
+      Proof(attempt: context.machine.attempt, time: began, ends: ends))
+    return evidence
+  }
+
+  private func compareSettled(_ ends: [TopicPartition: Offset]) async throws -> Evidence {
     let budget = ReadBudget(bytesPerSecond: context.plan.validate.bytesPerSecond)
     do {
       return try await compareForward(ends, budget)

@@ -10,25 +10,10 @@ extension StageSteps {
   func fenceSource() async throws -> Evidence {
     try await ensureMirrors()
     try await awaitSettledMirror()
+    try await checkGatesAgain()
     let evidence = try await fence(.source)
     try await checkPartitionCounts()
     return evidence
-  }
-
-  /// Refuses, before anything is fenced, a drain that would not fit the plan's budget.
-  func checkDrainForecast() async throws {
-    if let (seconds, budget) = try await drainForecast() {
-      throw EngineError.drainForecast(seconds: seconds, within: budget)
-    }
-  }
-
-  /// How long draining would take now, where that is longer than the plan allows.
-  func drainForecast() async throws -> (seconds: Double, budget: Duration)? {
-    guard let budget = drainBudget else { return nil }
-    let lag = try await lag()
-    let rate = max(1000, context.board.live(context.stage.name).rate ?? 0)
-    let seconds = Double(lag) / rate
-    return seconds > budget / .seconds(1) ? (seconds, budget) : nil
   }
 
   /// Runs the fence and sees every end offset of `cluster` stand still for the stability window. The

@@ -2,6 +2,7 @@ internal import Cutover
 internal import Foundation
 internal import Kafka
 internal import KafkaModel
+internal import Mirror
 internal import Plan
 
 /// Performs a stage's steps. Each may be performed again after a crash at any point of it, and returns
@@ -95,41 +96,6 @@ struct StageSteps: Sendable {
     }
   }
 
-  // MARK: Gates
-
-  /// Waits for the approvals; then looks whether the drain would fit its budget.
-  func approve() async throws -> Evidence {
-    try await ensureMirrors()
-    try await awaitSettledMirror()
-    var evidence = Evidence()
-    evidence.notes = [try await awaitApprovals("approval")]
-    try await checkDrainForecast()
-    return evidence
-  }
-
-  /// Waits until as many people as the plan wants have approved.
-  ///
-  /// Returns: who it was.
-  func awaitApprovals(_ what: String) async throws -> String {
-    let needed = context.stage.gates.reduce(0) { most, gate in
-      if case .approvals(let count) = gate { max(most, count) } else { most }
-    }
-    let stage = context.stage.name
-    defer { context.board.setWaiting(stage, nil) }
-    while true {
-      let given = context.ledger.approvals(of: stage)
-      if given.count >= needed {
-        return needed == 0
-          ? "no approvals asked for" : "approved by \(given.sorted().joined(separator: ", "))"
-      }
-      context.board.setWaiting(
-        stage, "\(what): \(given.count) of \(needed) given, `ferry approve`")
-      // A stage that waits here must not lose its footing unnoticed.
-      _ = try await context.mirrors.progress()
-      try await Task.sleep(for: .milliseconds(100))
-    }
-  }
-
   // MARK: Clients
 
   func switchClients() async throws -> Evidence {
@@ -211,13 +177,18 @@ struct StageSteps: Sendable {
     evidence.notes.append(
       sawRecord
         ? "a producer wrote to the target" : "SKIPPED: no producer wrote to the target within 30 s")
-    evidence.notes += try await verifyGroups()
+    let (notes, verified) = try await verifyGroups()
+    evidence.notes += notes
+    evidence.verified = verified
     return evidence
   }
 
   /// Sees each group keep its promise on the target.
-  func verifyGroups() async throws -> [String] {
+  ///
+  /// Returns: notes for people, and the groups that did.
+  func verifyGroups() async throws -> (notes: [String], verified: [String]) {
     var notes: [String] = []
+    var verified: [String] = []
     for group in context.groups {
       guard let verify = context.plan.groupRule(for: group)?.verify else {
         notes.append("SKIPPED: group \(group) has no `verify`")
@@ -230,8 +201,36 @@ struct StageSteps: Sendable {
           group: group, lag: try await groupLag(group, .target), limit: verify.lagBelow)
       }
       notes.append("group \(group) works on the target")
+      verified.append(group)
     }
-    return notes
+    return (notes, verified)
+  }
+
+  /// Why the way back must not be given up yet; `nil` where nothing speaks against it.
+  func obstacleToFinalize() async throws -> String? {
+    let verified = Set(context.ledger.evidence(of: context.stage.name, .observe)?.verified ?? [])
+    let waiting = context.groups.filter { group in
+      context.plan.groupRule(for: group)?.verify != nil && !verified.contains(group)
+    }
+    guard waiting.isEmpty else {
+      return "not seen to work on the target since the switch: \(waiting.joined(separator: ", "))"
+    }
+    // After a start, what others wrote is found out when the mirror reconciles.
+    let deadline = ContinuousClock.now + .seconds(30)
+    while true {
+      let progress = try await context.mirrors.uncheckedProgress()
+      let faults =
+        progress.values.compactMap { $0.fault?.summary }.sorted()
+        + context.tripwire.strays.map(\.summary)
+      guard faults.isEmpty else {
+        return "what others wrote is not dealt with: \(faults.joined(separator: "; "))"
+      }
+      if try await context.mirrors.isSettled() { return nil }
+      guard ContinuousClock.now < deadline else {
+        return "the reverse mirror has not looked at all partitions yet"
+      }
+      try await Task.sleep(for: .milliseconds(100))
+    }
   }
 
   /// Records between the group's commits and the ends of the stage's partitions.

@@ -37,6 +37,20 @@ package struct MigrationStatus: Codable, Sendable {
     package var strays: [StrayWrite] = []
     /// How the last rollback of this attempt went.
     package var rolledBack: RollbackOutcome?
+    /// How the gates were found last, while the stage waits for them.
+    package var gates: [GateVerdict] = []
+    /// Gates that people opened by force.
+    package var waivers: [Waiver] = []
+    /// Who holds the stage before its fence.
+    package var paused: Order?
+    /// The automatic rollback that comes unless somebody stops it.
+    package var countdown: Countdown?
+  }
+
+  /// A trigger of the plan that has fired.
+  package struct Countdown: Codable, Sendable, Hashable {
+    package let reason: String
+    package let secondsLeft: Int
   }
 
   package var migration: String
@@ -70,6 +84,10 @@ final class StatusBoard: Sendable {
     var topics: [TopicStatus] = []
     var sampled: (records: Int64, at: ContinuousClock.Instant)?
 
+    var gates: [GateVerdict] = []
+    var busyRate = BusyRate()
+    var countdown: Countdown?
+
     var waitingFor: String? {
       guard !tasks.isEmpty else { return waiting }
       let asked = tasks.sorted { $0.key < $1.key }.map { "\($0.value), then `ferry ack \($0.key)`" }
@@ -78,6 +96,34 @@ final class StatusBoard: Sendable {
   }
 
   private let live = Mutex<[String: Live]>([:])
+
+  /// An automatic rollback that waits out its grace.
+  struct Countdown {
+    let trigger: Int
+    let reason: String
+    let ends: ContinuousClock.Instant
+    /// Somebody has decided: the rollback goes on its way, or was stopped.
+    var isDecided = false
+  }
+
+  func setGates(_ stage: String, _ gates: [GateVerdict]) {
+    live.withLock { $0[stage, default: Live()].gates = gates }
+  }
+
+  func setCountdown(_ stage: String, _ countdown: Countdown?) {
+    live.withLock { $0[stage, default: Live()].countdown = countdown }
+  }
+
+  /// Decides the countdown, once: either the rollback takes it or a veto does.
+  ///
+  /// Returns: `nil` where there is none, or it is decided already.
+  func decideCountdown(_ stage: String) -> Countdown? {
+    live.withLock { live in
+      guard let countdown = live[stage]?.countdown, !countdown.isDecided else { return nil }
+      live[stage]?.countdown?.isDecided = true
+      return countdown
+    }
+  }
 
   func setWaiting(_ stage: String, _ text: String?) {
     live.withLock { $0[stage, default: Live()].waiting = text }
@@ -117,7 +163,12 @@ final class StatusBoard: Sendable {
   }
 
   func setLag(_ stage: String, _ lag: Int64?) {
-    live.withLock { $0[stage, default: Live()].lag = lag }
+    live.withLock { live in
+      var entry = live[stage] ?? Live()
+      entry.lag = lag
+      entry.busyRate.sample(records: entry.records, lag: lag, at: .now)
+      live[stage] = entry
+    }
   }
 
   func setToDrain(_ stage: String, _ records: Int64?) {

@@ -53,7 +53,7 @@ package struct Throttling: Codable, Sendable, Hashable {
         arguments: command.arguments, by: command.user, host: command.host, reason: command.reason)
     else { throw EngineError.commandRefused("the command names no rate") }
     let lease = try journal.acquireLease(
-      holder: .current, duration: MigrationEngine.leaseDuration)
+      holder: .current, duration: LeaseKeeper.duration)
     defer { journal.release(lease) }
     try Ledger(journal, lease: lease).record(.throttle, stage: nil, throttling)
   }

@@ -32,9 +32,10 @@ struct Ferry: ParsableCommand {
     version: "0.1.0",
     subcommands: [
       CheckCommand.self, DryRunCommand.self, RunCommand.self, StatusCommand.self,
-      ApproveCommand.self, AckCommand.self, ThrottleCommand.self, RollbackCommand.self,
+      ApproveCommand.self, ForceCommand.self, PauseCommand.self, ResumeCommand.self,
+      VetoCommand.self, AckCommand.self, ThrottleCommand.self, RollbackCommand.self,
       FinalizeCommand.self,
       ValidateCommand.self, TranslateCommand.self, JournalCommand.self, ServeCommand.self,
-      BenchCommand.self,
+      BenchCommand.self, DoctorCommand.self,
     ])
 }

@@ -32,13 +32,35 @@ struct Operator {
   var isEngineRunning: Bool { get throws { try journal.currentLease() != nil } }
 
   static func command(
-    _ kind: String, stage: String?, by: String? = nil, reason: String? = nil,
+    _ kind: String, stage: String?, reason: String? = nil,
     arguments: [String: some Encodable] = [String: String]()
   ) throws -> NewCommand {
     let holder = LeaseHolder.current
     return NewCommand(
-      kind: kind, stage: stage, arguments: try JSON.text(arguments), user: by ?? holder.user,
+      kind: kind, stage: stage, arguments: try JSON.text(arguments), user: holder.user,
       host: holder.host, reason: reason)
+  }
+
+  /// Submits a command; a running engine answers it, and where none runs it is carried out here. Several
+  /// operators at once take turns.
+  ///
+  /// Throws: `EngineError.commandRefused` - with the reason.
+  func carryOut(_ command: NewCommand) async throws -> CommandOutcome {
+    let id = try journal.submit(command)
+    let deadline = ContinuousClock.now + .seconds(60)
+    while ContinuousClock.now < deadline {
+      var outcome = try journal.command(id)?.outcome
+      if outcome == nil, try !isEngineRunning {
+        outcome = try OfflineDesk.carryOut(id, plan, journal)
+      }
+      if let outcome {
+        guard outcome.accepted else { throw EngineError.commandRefused(outcome.message) }
+        return outcome
+      }
+      try await Task.sleep(for: .milliseconds(50))
+    }
+    throw EngineError.commandRefused(
+      "no engine answered within 60 s; the command stays in the journal")
   }
 
   /// Submits and waits.
@@ -56,28 +78,6 @@ struct Operator {
     }
     throw EngineError.commandRefused(
       "no engine answered within 60 s; the command stays in the journal")
-  }
-}
-
-struct ApproveCommand: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "approve", abstract: "Approve a stage's cutover.")
-
-  @OptionGroup var options: PlanOptions
-  @Option(help: "The stage; may be left out where there is only one.") var stage: String?
-  @Option(help: "Who approves. By default the user that runs this.") var by: String?
-
-  func run() async throws {
-    let desk = try Operator(options)
-    let stage = try desk.stage(stage)
-    let command = try Operator.command("approve", stage: stage, by: by)
-    guard try desk.isEngineRunning else {
-      _ = try desk.journal.submit(command)
-      Console.out("approval of \(stage) noted; `ferry run` takes it up")
-      return
-    }
-    _ = try await desk.send(command)
-    Console.out("\(stage): approved by \(command.user)")
   }
 }
 

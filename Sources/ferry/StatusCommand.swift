@@ -49,6 +49,9 @@ struct StatusCommand: AsyncParsableCommand {
       if !stage.approvals.isEmpty {
         text += "  approved: \(stage.approvals.joined(separator: ", "))\n"
       }
+      if let hold = stage.paused { text += "  paused by \(hold.summary)\n" }
+      for gate in stage.gates { text += "  gate \(gate.summary)\n" }
+      for waiver in stage.waivers { text += "  \(waiver.summary)\n" }
       text += "  way back: \(RollbackCard.text(stage))\n"
       for line in RollbackCard.lines(stage) { text += "    \(line)\n" }
     }

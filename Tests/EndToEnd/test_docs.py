@@ -159,7 +159,7 @@ class CommandTests(unittest.TestCase):
         self.expect_accepted(lines, at_least=10)
 
     def test_a_wrong_command_or_option_is_noticed(self) -> None:
-        for line in ("ferry pause plan.yaml", "ferry run plan.yaml --digests x", "ferry journal list"):
+        for line in ("ferry halt plan.yaml", "ferry run plan.yaml --digests x", "ferry journal list"):
             self.assertIsNotNone(problem_with(line), line)
 
     def test_the_table_of_commands_is_complete(self) -> None:

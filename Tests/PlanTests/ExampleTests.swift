@@ -72,11 +72,19 @@ import Testing
     #expect(
       stage.gates == [
         .lagBelow(100, sustained: .seconds(10)), .drainWithin(.seconds(5)), .approvals(2),
+        .validated(within: .seconds(900)),
+        .window(
+          ChangeWindow(
+            days: [.tue, .wed, .thu], from: 22 * 60, to: 4 * 60, zone: "Europe/Berlin")),
+        .hook(
+          Hook(action: .exec(["./hooks/change-is-open.sh", "CHG-1042"]), timeout: .seconds(10))),
       ])
+    #expect(plan.predecessors(of: stage) == [])
     #expect(stage.soak == .seconds(1800))
     #expect(
       stage.rollbackOn == [
-        StagePlan.RollbackTrigger(groupLagAbove: 10000, sustained: .seconds(60))
+        StagePlan.RollbackTrigger(
+          groupLagAbove: 10000, sustained: .seconds(60), grace: .seconds(30))
       ])
     #expect(plan.stage(forGroup: "order-views")?.name == "wave-1")
   }

@@ -310,19 +310,53 @@ import Testing
       ("gates: {}", 8, "`gates` has to be a list"),
       (
         "gates: [4]", 9,
-        "a gate has to be a mapping with the keys lagBelow, drainWithin, approvals, for"
+        "a gate has to be a mapping with the keys lagBelow, drainWithin, approvals, validated, window, exec, http, manual, for, timeout"
       ),
-      ("gates: [{}]", 9, "a gate needs exactly one of lagBelow, drainWithin, approvals"),
+      (
+        "gates: [{}]", 9,
+        "a gate needs exactly one of lagBelow, drainWithin, approvals, validated, window, exec, http, manual"
+      ),
       ("gates: [{ lagbelow: 0 }]", 11, "a gate has no key `lagbelow`; did you mean `lagBelow`?"),
       (
-        "gates: [{ window: night }]", 11,
-        "gates of kind `window` are not supported yet: use lagBelow, drainWithin, approvals"
+        "gates: [{ window: night }]", 19,
+        "`window` has to be a mapping with the keys days, from, to, zone"
+      ),
+      (
+        "gates: [{ window: { zone: Europe/Berln } }]", 27,
+        "`zone` has to be a time zone such as Europe/Berlin or UTC, not `Europe/Berln`; did you mean `Europe/Berlin`?"
+      ),
+      (
+        "gates: [{ window: { zone: UTC, from: 9pm } }]", 38,
+        "`from` has to be a time such as 22:00, not `9pm`"
+      ),
+      (
+        "gates: [{ window: { zone: UTC, from: 09:00, to: 09:00 } }]", 49,
+        "`from` and `to` are the same: leave both out for whole days"
+      ),
+      (
+        "gates: [{ window: { zone: UTC, days: [mon, tues] } }]", 44,
+        "`days` is one of mon, tue, wed, thu, fri, sat, sun, not `tues`; did you mean `tue`?"
+      ),
+      ("gates: [{ window: { from: 09:00 } }]", 19, "`window` needs `zone`"),
+      (
+        "gates: [{ validated: 1 }]", 22,
+        "`validated` has to be a duration such as 250ms, 30s, 5m, 2h or 1d, not `1`"
+      ),
+      (
+        "gates: [{ manual: look, timeout: 3s }]", 34,
+        "`timeout` goes with `exec` and `http` only"
+      ),
+      ("after: [s]", 9, "stages `s` and `s` would wait for each other"),
+      ("after: [wave]", 9, "there is no stage `wave`"),
+      (
+        "rollbackOn: [{ groupLagAbove: 1, grace: soon }]", 41,
+        "`grace` has to be a duration such as 250ms, 30s, 5m, 2h or 1d, not `soon`"
       ),
       ("gates: [{ approvals: 0 }]", 22, "`approvals` has to be at least 1, not 0"),
       ("gates: [{ approvals: 1, for: 3s }]", 30, "`for` goes with `lagBelow` only"),
       (
         "gates: [{ approvals: 1, drainWithin: 3s }]", 9,
-        "a gate needs exactly one of lagBelow, drainWithin, approvals"
+        "a gate needs exactly one of lagBelow, drainWithin, approvals, validated, window, exec, http, manual"
       ),
       ("extendRetention: yes", 18, "`extendRetention` has to be true or false"),
       ("rollbackOn: [{ for: 3s }]", 14, "a rollback trigger needs `groupLagAbove`"),

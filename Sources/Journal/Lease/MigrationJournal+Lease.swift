@@ -84,6 +84,16 @@ extension MigrationJournal {
     }
   }
 
+  /// The last one who took the lease: whether it was given back, and whether its holder may be at work.
+  ///
+  /// Throws: `unreadable`, `busy`, `storage`.
+  package func lastLease() throws(JournalError) -> (
+    holder: LeaseHolder, isActive: Bool, isLive: Bool
+  ) {
+    let row = try read(LeaseRow.fetch)
+    return (row.holder, row.active, row.isLive(at: Date(), on: LeaseHolder.current.host))
+  }
+
   /// The engine at work; `nil` where the lease is released, has run out, or belongs to a process of
   /// this host that is gone.
   package func currentLease() throws(JournalError) -> LeaseHolder? {

@@ -15,6 +15,8 @@ struct PlanChoices {
   var rules: [Choice] = []
   /// The entries of the stages' lists, in order.
   var entries: [Choice] = []
+  /// What stages wait for, by name.
+  var dependencies: [(stage: String, on: String, location: SourceLocation)] = []
   var stages: [(name: String, location: SourceLocation)] = []
   /// Kinds for which a rule could not be read: what stages list cannot be compared then.
   var unreadable: Set<Kind> = []

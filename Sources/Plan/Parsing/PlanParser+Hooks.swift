@@ -13,13 +13,15 @@ extension PlanParser {
       problem(timeout, "`timeout` does not go with `manual`: a person takes their time")
     }
     let timeout = reader.duration("timeout", atLeast: .milliseconds(1)) ?? .seconds(60)
-    let action: Hook.Action? =
-      switch kind {
-      case "exec": exec(value)
-      case "http": http(value)
-      default: string(value, kind).map { .manual($0) }
-      }
-    return action.map { Hook(action: $0, timeout: timeout) }
+    return hookAction(kind, value).map { Hook(action: $0, timeout: timeout) }
+  }
+
+  func hookAction(_ kind: String, _ value: Node) -> Hook.Action? {
+    switch kind {
+    case "exec": exec(value)
+    case "http": http(value)
+    default: string(value, kind).map { .manual($0) }
+    }
   }
 
   /// A hook, or rules that Ferry sets itself.

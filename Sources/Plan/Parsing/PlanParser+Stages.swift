@@ -7,8 +7,8 @@ extension PlanParser {
       let reader = MappingReader(
         node, self, what: "a stage",
         keys: [
-          "stage", "topics", "groups", "strategy", "fence", "unfence", "stability", "gates",
-          "switch", "soak", "rollbackOn", "extendRetention",
+          "stage", "topics", "groups", "strategy", "after", "fence", "unfence", "stability",
+          "gates", "switch", "soak", "rollbackOn", "extendRetention",
         ])
     else { return nil }
     let name = reader.required("stage").flatMap { self.name($0, "stage") }
@@ -16,6 +16,7 @@ extension PlanParser {
     let topics = selectors(reader.requiredList("topics"), "topics", .topic)
     let groups = selectors(reader.list("groups"), "groups", .group)
     let strategy = reader.choice("strategy", default: Strategy.together)
+    let after = predecessors(reader, of: name ?? "")
     let fence = fence(reader.required("fence"))
     let unfence = hook(reader["unfence"], "unfence")
     if case .denyWrite = fence, let node = reader["unfence"] {
@@ -29,45 +30,22 @@ extension PlanParser {
     let extendRetention = reader.boolean("extendRetention") ?? false
     guard let name, let fence, let switchClients else { return nil }
     return StagePlan(
-      name: name, topics: topics, groups: groups, strategy: strategy, fence: fence,
-      unfence: unfence,
-      stability: stability, gates: gates, switchClients: switchClients, soak: soak,
-      rollbackOn: rollbackOn, extendRetention: extendRetention, location: location(of: node))
-  }
-
-  private func gate(_ node: Node) -> Gate? {
-    let kinds = ["lagBelow", "drainWithin", "approvals"]
-    let unsupported = Dictionary(
-      uniqueKeysWithValues: ["window", "validated", "exec", "http", "manual"].map {
-        ($0, "gates of kind `\($0)` are not supported yet: use \(kinds.joined(separator: ", "))")
-      })
-    guard
-      let reader = MappingReader(
-        node, self, what: "a gate", keys: kinds + ["for"], unsupported: unsupported),
-      let kind = reader.exactlyOne(of: kinds)
-    else { return nil }
-    if let sustained = reader["for"], kind != "lagBelow" {
-      problem(sustained, "`for` goes with `lagBelow` only")
-    }
-    switch kind {
-    case "lagBelow":
-      let sustained = reader.duration("for") ?? .zero
-      return reader.integer(kind, 0...Int64.max).map { .lagBelow($0, sustained: sustained) }
-    case "drainWithin":
-      return reader.duration(kind, atLeast: .milliseconds(1)).map { .drainWithin($0) }
-    default: return reader.integer(kind, 1...100).map { .approvals(Int($0)) }
-    }
+      name: name, topics: topics, groups: groups, strategy: strategy, after: after, fence: fence,
+      unfence: unfence, stability: stability, gates: gates, switchClients: switchClients,
+      soak: soak, rollbackOn: rollbackOn, extendRetention: extendRetention,
+      location: location(of: node))
   }
 
   private func trigger(_ node: Node) -> StagePlan.RollbackTrigger? {
     guard
       let reader = MappingReader(
-        node, self, what: "a rollback trigger", keys: ["groupLagAbove", "for"])
+        node, self, what: "a rollback trigger", keys: ["groupLagAbove", "for", "grace"])
     else { return nil }
     _ = reader.required("groupLagAbove")
     let sustained = reader.duration("for") ?? .seconds(60)
+    let grace = reader.duration("grace") ?? .seconds(30)
     return reader.integer("groupLagAbove", 0...Int64.max).map {
-      StagePlan.RollbackTrigger(groupLagAbove: $0, sustained: sustained)
+      StagePlan.RollbackTrigger(groupLagAbove: $0, sustained: sustained, grace: grace)
     }
   }
 }

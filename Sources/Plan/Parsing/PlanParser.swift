@@ -41,6 +41,7 @@ final class PlanParser {
     validation(reader["validate"], &body.validate)
     body.stages = reader.requiredList("stages").compactMap(stage)
     checkChoices()
+    checkDependencies(body.stages)
     checkCanaryNames(migration: body.name)
     return body
   }
