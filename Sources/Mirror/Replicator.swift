@@ -132,9 +132,11 @@ package actor Replicator {
     }
     progress.update(told)
     progress.trouble = nil
-    guard !stopping, !Task.isCancelled else { return }
     let topics = Set(healthy.map { $0.item.state.partition(on: direction.destination).topic })
-    try await runLanes(healthy, sizes: try await reconciler.sizes(of: topics))
+    let sizes = try await reconciler.sizes(of: topics)
+    // Nothing suspends from here until `stop()` can reach the lanes.
+    guard !stopping, !Task.isCancelled else { return }
+    try await runLanes(healthy, sizes: sizes)
   }
 
   private func runLanes(
