@@ -1,7 +1,9 @@
-// What Swift cannot import directly: variadic functions of librdkafka, and eventfd(2).
+// What Swift cannot import directly: variadic functions of librdkafka, eventfd(2),
+// malloc_trim(3).
 #pragma once
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
+#include <malloc.h>
 #include <sys/eventfd.h>
 
 /// A new eventfd that does not block; -1 where the process has too many files open.

@@ -14,11 +14,15 @@ internal import Foundation
   deinit { close(descriptor) }
 
   /// Waits until a queue has something, or `milliseconds` have gone by.
-  package func wait(milliseconds: Int32) {
+  ///
+  /// Returns: whether a queue had something.
+  @discardableResult
+  package func wait(milliseconds: Int32) -> Bool {
     var poller = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-    guard unsafe poll(&poller, 1, milliseconds) > 0 else { return }
+    guard unsafe poll(&poller, 1, milliseconds) > 0 else { return false }
     var count: UInt64 = 0
     _ = unsafe read(descriptor, &count, MemoryLayout<UInt64>.size)
+    return true
   }
 
   /// Lets `queue` wake this. It has to be detached before this ends.

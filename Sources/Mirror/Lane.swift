@@ -19,7 +19,8 @@ package actor Lane {
   private let wakeUp = WakeUp()
   private let hasher = RecordHasher()
   private let store: any MapStore
-  private let budgets: MirrorBudgets
+  private let budgets: SharedBudgets
+  private let meter: LaneMeter?
   private let order: BackfillOrder
   private let progress: MirrorProgress
   private let logger: Logger
@@ -31,13 +32,14 @@ package actor Lane {
   package init(
     direction: Direction, origin: ClusterConnection, destination: ClusterConnection,
     partitions: [LanePartition], store: any MapStore, budgets: MirrorBudgets,
-    order: BackfillOrder, progress: MirrorProgress, limits: LaneLimits,
-    sizes: DestinationSizes, name: String
+    order: BackfillOrder, progress: MirrorProgress, meter: LaneMeter? = nil,
+    limits: LaneLimits, sizes: DestinationSizes, name: String
   ) throws(KafkaError) {
     executor = PinnedExecutor(name: name)
     self.direction = direction
     self.store = store
-    self.budgets = budgets
+    self.budgets = SharedBudgets(budgets)
+    self.meter = meter
     self.order = order
     self.progress = progress
     self.limits = limits
@@ -75,6 +77,7 @@ package actor Lane {
     // A local variable: the loop below touches it several times a record, and what belongs to an actor
     // is checked at run time for overlapping accesses.
     var state = LaneState(slots: slots)
+    state.timing = meter.map { LaneTiming($0) }
     defer { for slot in state.slots.all where slot.backfill != nil { order.remove(slot.priority) } }
     for slot in slots.all where slot.backfill == nil {
       try consumer.start(slot.origin, at: .offset(slot.position))
@@ -135,7 +138,8 @@ package actor Lane {
         try startBackfill(&state)
         lastCheckpoint = now
       } else if received == 0, served == 0 {
-        wakeUp.wait(milliseconds: state.isHeldBack ? 2 : (isResting ? 10 : 50))
+        let woken = wakeUp.wait(milliseconds: state.isHeldBack ? 2 : (isResting ? 10 : 50))
+        if woken { state.timing?.woke() }
       }
     }
   }
@@ -159,7 +163,7 @@ package actor Lane {
   }
 
   private func read(
-    _ queue: Consumer.Queue, _ budget: Throttle, _ records: Int, _ bytes: Int,
+    _ queue: Consumer.Queue, _ budget: SharedBudget, _ records: Int, _ bytes: Int,
     _ state: inout LaneState
   ) throws -> Int {
     guard state.outstandingRecords < records, state.outstandingBytes < bytes else { return 0 }
@@ -167,16 +171,20 @@ package actor Lane {
     if let portion = budget.portion {
       state.isHeldBack = state.isHeldBack || portion == 0
       guard portion > 0 else { return 0 }
-      count = min(count, max(1, Int(Double(portion) / state.recordBytes)))
+      // One alone shows how large they are.
+      count = min(count, max(1, Int(Double(portion) / (state.recordBytes ?? .infinity))))
     }
     let before = state.outstandingRecords
+    state.timing?.begin(queue)
     let received = try consumer.consume(from: queue, max: count, timeoutMilliseconds: 0) {
       receive($0, &state)
     }
+    state.timing?.end(queue, isEmpty: received < count)
+    budget.spend(received > 0 ? state.unspent : nil)
     if state.unspent > 0 {
       let average = Double(state.unspent) / Double(max(1, state.outstandingRecords - before))
-      state.recordBytes += (average - state.recordBytes) / 8
-      budget.spend(state.unspent)
+      let known = state.recordBytes ?? average
+      state.recordBytes = known + (average - known) / 8
       state.unspent = 0
     }
     return received
@@ -219,6 +227,7 @@ package actor Lane {
   private func receive(
     _ message: ConsumedMessage, _ state: inout LaneState
   ) -> ConsumedMessage.Disposition {
+    state.timing?.returned()
     guard let index = state.slots.index(message.topicIndex, message.partition),
       state.slots[index].fault == nil
     else { return .free }
@@ -274,6 +283,7 @@ package actor Lane {
       }
       return .free
     }
+    state.timing?.forwarded()
     state.slots[index].sent(InFlight(offset: offset, digest: digest, bytes: bytes))
     state.outstandingRecords += 1
     state.outstandingBytes += bytes

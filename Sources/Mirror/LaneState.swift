@@ -12,7 +12,9 @@ struct LaneState {
   /// Bytes read and not yet told to the throttle.
   var unspent = 0
   /// Of the last records read, each in bytes: how many fit into a budget's portion.
-  var recordBytes = 1024.0
+  var recordBytes: Double?
+  /// Where somebody asked for it.
+  var timing: LaneTiming?
   /// Partitions that are not tail yet.
   var backfillLeft = 0
   /// Backfill that has met its end, to be read as tail.

@@ -39,3 +39,29 @@ package final class BackfillOrder: Sendable {
     left.withLock { left in !left.keys.contains { $0 > priority } }
   }
 }
+
+/// A lane's part in the budgets.
+struct SharedBudgets {
+  let backfill: SharedBudget
+  let tail: SharedBudget
+
+  init(_ budgets: MirrorBudgets) {
+    backfill = SharedBudget(budgets.backfill)
+    tail = SharedBudget(budgets.tail)
+  }
+}
+
+/// One reader's part in a budget.
+struct SharedBudget {
+  private let throttle: Throttle
+  private let reader: Throttle.Reader
+
+  init(_ throttle: Throttle) {
+    self.throttle = throttle
+    reader = throttle.reader()
+  }
+
+  var portion: Int? { throttle.portion(for: reader) }
+
+  func spend(_ bytes: Int?) { throttle.spend(bytes, for: reader) }
+}

@@ -20,12 +20,14 @@ package actor Replicator {
 
   private let budgets: MirrorBudgets
   private let order: BackfillOrder
+  private let meter: LaneMeter?
   package nonisolated let progress = MirrorProgress()
 
   /// - Parameters:
   ///   - order: shared by mirrors whose backfill waits for each other's.
   ///   - priority: of a partition, by its name on the source; backfill of higher priority goes first.
   ///   - isUrgent: nothing is backfill, however much is left.
+  ///   - meter: takes the times of what lanes do, which is a little work for each record.
   ///   - stillness: how long the destination's ends have to stand still before a start believes that a
   ///     killed predecessor's last requests have arrived.
   package init(
@@ -33,7 +35,7 @@ package actor Replicator {
     store: any MapStore, budgets: MirrorBudgets = MirrorBudgets(),
     order: BackfillOrder = BackfillOrder(),
     priority: @escaping @Sendable (TopicPartition) -> Int = { _ in 0 }, isUrgent: Bool = false,
-    laneCount: Int, limits: LaneLimits = LaneLimits(),
+    laneCount: Int, limits: LaneLimits = LaneLimits(), meter: LaneMeter? = nil,
     stillness: Duration = .milliseconds(300), logger: Logger
   ) {
     self.direction = direction
@@ -46,6 +48,7 @@ package actor Replicator {
     self.isUrgent = isUrgent
     self.laneCount = max(1, laneCount)
     self.limits = limits
+    self.meter = meter
     self.stillness = stillness
     self.logger = logger
   }
@@ -151,8 +154,8 @@ package actor Replicator {
       lanes.append(
         try Lane(
           direction: direction, origin: origin, destination: destination, partitions: share,
-          store: store, budgets: budgets, order: order, progress: progress, limits: limits,
-          sizes: sizes,
+          store: store, budgets: budgets, order: order, progress: progress, meter: meter,
+          limits: limits, sizes: sizes,
           name: "\(direction.rawValue)-\(index)"))
     }
     defer { lanes = [] }

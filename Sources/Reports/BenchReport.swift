@@ -39,6 +39,12 @@ package struct BenchReport: Codable, Sendable {
       p99 = at(0.99)
       max = Double(sorted[sorted.count - 1]) / 1e6
     }
+
+    package init(p50: Double, p99: Double, max: Double) {
+      self.p50 = p50
+      self.p99 = p99
+      self.max = max
+    }
   }
 
   /// Replication of a live tail.
@@ -49,17 +55,25 @@ package struct BenchReport: Codable, Sendable {
     package let source: Latency
     /// From writing a record to the source to reading it from the target.
     package let target: Latency
+    /// Ferry's own share: from the moment in which librdkafka gave a record out to the one in which it
+    /// took it again, to be produced. `nil` where nothing was measured.
+    package let handling: Latency?
+    /// As ``handling``, and before it the longest that a record can have waited because Ferry was busy.
+    package let keeping: Latency?
     /// The longest 99th percentile, over a second, of the time that a request to the target waited to
     /// be sent (librdkafka `outbuf_latency`), in milliseconds. Batching comes before it: `linger.ms`.
     package let sendP99: Double?
 
     package init(
-      recordsPerSecond: Int, records: Int, source: Latency, target: Latency, sendP99: Double?
+      recordsPerSecond: Int, records: Int, source: Latency, target: Latency, handling: Latency?,
+      keeping: Latency?, sendP99: Double?
     ) {
       self.recordsPerSecond = recordsPerSecond
       self.records = records
       self.source = source
       self.target = target
+      self.handling = handling
+      self.keeping = keeping
       self.sendP99 = sendP99
     }
   }
@@ -74,8 +88,10 @@ package struct BenchReport: Codable, Sendable {
   /// Ferry's mirror, with all of them; a run each round.
   package var mirror: [Copy] = []
   package var tail: Tail?
-  /// The process's largest resident memory while Ferry's mirror copied, in bytes.
+  /// The process's largest resident memory while Ferry's mirror copied, in bytes, and what of it the
+  /// process held right before: of the round with the largest difference.
   package var peakMemory: Int64 = 0
+  package var startMemory: Int64 = 0
   /// Topics that could not be deleted again, by cluster.
   package var left: [String] = []
 
@@ -123,15 +139,23 @@ extension BenchReport {
     }
     text += "\nratio: \(percent(speedRatio)) of the bare loop's speed, "
     text += "\(percent(cpuRatio)) of its records per CPU second (medians)\n"
-    text += "peak memory: \(peakMemory >> 20) MiB\n"
+    text += "memory: \(startMemory >> 20) MiB before, \(peakMemory >> 20) MiB at the peak, "
+    text += "\((peakMemory - startMemory) >> 20) MiB for the mirror\n"
     if let tail {
-      func show(_ latency: Latency) -> String {
+      func show(_ latency: Latency, _ digits: Int = 1) -> String {
         String(
-          format: "p50 %.1f ms, p99 %.1f ms, max %.1f ms", latency.p50, latency.p99, latency.max)
+          format: "p50 %.\(digits)f ms, p99 %.\(digits)f ms, max %.\(digits)f ms", latency.p50,
+          latency.p99, latency.max)
       }
       text += "\ntail of \(tail.recordsPerSecond) records/s, \(tail.records) records:\n"
       text += "  written to readable on the source: \(show(tail.source))\n"
       text += "  written to readable on the target: \(show(tail.target))\n"
+      if let handling = tail.handling {
+        text += "  ferry's share, from consume to produce:  \(show(handling, 3))\n"
+      }
+      if let keeping = tail.keeping {
+        text += "    with waiting for ferry, at most:       \(show(keeping, 3))\n"
+      }
       if let send = tail.sendP99 {
         text += String(format: "  requests to the target waited to be sent: p99 %.1f ms\n", send)
       }

@@ -28,6 +28,7 @@ final class RecordStream {
   private let range: Range<Offset>
   private let hasher: RecordHasher
   private let throttle: Throttle
+  private let reader: Throttle.Reader
   private var buffer: [Element] = []
   private var head = 0
   private var finished: Bool
@@ -43,6 +44,7 @@ final class RecordStream {
     self.range = range
     self.hasher = hasher
     self.throttle = throttle
+    reader = throttle.reader()
     topic = try consumer.index(of: partition.topic)
     finished = range.isEmpty
     if !finished { try consumer.start(partition, at: .offset(range.lowerBound)) }
@@ -75,18 +77,19 @@ final class RecordStream {
   private func fill() throws(KafkaError) {
     buffer.removeFirst(head)
     head = 0
-    if !throttle.isOpen {
-      throttle.wait()
+    if throttle.portion(for: reader) == 0 {
+      throttle.wait(for: reader)
       lastHeard = .now
     }
     var failure: KafkaError?
+    var bytes = 0
     let received = try consumer.consume(timeoutMilliseconds: 50) { message in
       guard message.topicIndex == topic, message.partition == partition.partition, !finished
       else { return .free }
       switch message.kind {
       case .record where message.offset >= range.upperBound: finished = true
       case .record where message.offset >= range.lowerBound:
-        throttle.spend(message.byteCount)
+        bytes += message.byteCount
         let (digest, parts) = hasher.digestAndParts(message)
         buffer.append(
           Element(
@@ -100,6 +103,7 @@ final class RecordStream {
       }
       return .free
     }
+    throttle.spend(received > 0 ? bytes : nil, for: reader)
     if received > 0 { lastHeard = .now }
     if ContinuousClock.now - lastHeard > .seconds(30) {
       failure = .timedOut("read \(partition)", cluster: consumer.cluster)

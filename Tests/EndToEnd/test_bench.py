@@ -41,7 +41,17 @@ class BenchTests(unittest.TestCase):
             self.assertEqual(report["tail"]["records"], 400)
             for side in ("source", "target"):
                 self.assertGreater(report["tail"][side]["p50"], 0)
-            self.assertGreater(report["peakMemory"], 1 << 20)
+            for share in ("handling", "keeping"):
+                times = report["tail"][share]
+                self.assertGreater(times["p50"], 0)
+                self.assertTrue(times["p50"] <= times["p99"] <= times["max"], times)
+            # What is handled is kept as well.
+            for name in ("p50", "p99", "max"):
+                self.assertLessEqual(
+                    report["tail"]["handling"][name], report["tail"]["keeping"][name]
+                )
+            self.assertGreater(report["startMemory"], 1 << 20)
+            self.assertGreaterEqual(report["peakMemory"], report["startMemory"])
             self.assertEqual(self.left(scenario), [])
 
             # Cut off in the middle, it cleans up as well.

@@ -18,37 +18,59 @@ struct BudgetTests {
     return limits
   }
 
-  @Test("The set rate is kept to over ten seconds, by several topics in several lanes")
+  @Test(
+    "The set rate is kept within 5 % over ten seconds, and shared fairly whatever records there are"
+  )
   func rate() async throws {
     let rate = 150_000.0
     let fixture = try await MirrorFixture(partitions: 3)
-    let records = Self.records(6000, seed: 41)
-    for partition in fixture.sources {
+    var generator = RecordGenerator(seed: 41)
+    let records = [50, 250, 2000].map { size in
+      generator.records(2_600_000 / size, valueBytes: (size - 10)...(size + 10))
+    }
+    for (partition, records) in zip(fixture.sources, records) {
       try await fixture.write(records, on: .source, to: partition)
     }
+    let created = ContinuousClock.now
     let budgets = MirrorBudgets(backfill: Int64(rate))
     let running = fixture.start(budgets: budgets, lanes: 3, limits: Self.allBackfill)
     func bytes() -> [Double] {
       fixture.sources.map { Double(running.replicator.progress.all[$0]?.bytes ?? 0) }
     }
     for partition in fixture.sources { try await running.until(partition) { $0.records > 0 } }
-    let start = (ContinuousClock.now, bytes())
-    try await Task.sleep(for: .seconds(10))
-    let seconds = (ContinuousClock.now - start.0) / .seconds(1)
-    let shares = zip(bytes(), start.1).map { $0 - $1 }
-    // Stored bytes are told five times a second; a machine that is too busy may come short.
-    let kept = shares.reduce(0, +) / seconds / rate
-    #expect(kept > 0.8 && kept < 1.08, "\(kept) of the rate")
-    for share in shares {
-      #expect(share > shares.reduce(0, +) / 3 * 0.6, "shares were \(shares)")
+    for attempt in 1...3 {
+      let start = (ContinuousClock.now, bytes())
+      var isDisturbed = false
+      while ContinuousClock.now - start.0 < .seconds(10) {
+        let asleep = ContinuousClock.now
+        try await Task.sleep(for: .milliseconds(20))
+        isDisturbed = isDisturbed || ContinuousClock.now - asleep > .milliseconds(100)
+      }
+      let shares = zip(bytes(), start.1).map { $0 - $1 }
+      let sum = shares.reduce(0, +)
+      let now = ContinuousClock.now
+      // No load makes more bytes be written than were allowed since the budget was made.
+      let most = rate * ((now - created) / .seconds(1)) * 1.05
+      #expect(start.1.reduce(0, +) + sum <= most)
+      // Fewer are, where the machine had no time: such ten seconds say nothing.
+      let kept = sum / ((now - start.0) / .seconds(1)) / rate
+      let isFair = shares.allSatisfy { abs($0 / sum * 3 - 1) < 0.15 }
+      if abs(kept - 1) <= 0.05, isFair { break }
+      guard isDisturbed else {
+        Issue.record("\(kept) of the rate, shares were \(shares)")
+        break
+      }
+      print("attempt \(attempt): the machine was too busy to tell; \(kept) of the rate, \(shares)")
     }
     // Changed while running.
     budgets.backfill.bytesPerSecond = nil
-    for partition in fixture.sources {
-      try await running.until(partition) { $0.position == Offset(6000) }
+    for (partition, records) in zip(fixture.sources, records) {
+      try await running.until(partition) { $0.position == Offset(Int64(records.count)) }
     }
     try await running.stop()
-    for partition in fixture.sources { try await fixture.expectExact(partition, records) }
+    for (partition, records) in zip(fixture.sources, records) {
+      try await fixture.expectExact(partition, records)
+    }
   }
 
   @Test("Backfill that has no budget left does not hold up the tail, in one and the same lane")

@@ -98,9 +98,12 @@ package struct MirrorBench: Sendable {
         if isBare {
           report.bare.append(try await copyBare("\(name).bare-\(round)", made))
         } else {
-          ProcessUsage.resetPeakMemory()
+          let before = ProcessUsage.resetPeakMemory()
           report.mirror.append(try await copyMirror("\(name).mirror-\(round)", laneCount, made))
-          report.peakMemory = max(report.peakMemory, ProcessUsage.peakMemory)
+          let peak = ProcessUsage.peakMemory
+          if peak - before >= report.peakMemory - report.startMemory {
+            (report.startMemory, report.peakMemory) = (before, peak)
+          }
         }
       }
     }
@@ -140,13 +143,15 @@ package struct MirrorBench: Sendable {
     _ topic: String, _ laneCount: Int, _ writer: BenchWriter, _ made: MadeTopics
   ) async throws -> BenchReport.Tail? {
     let sending = SendLatency()
-    let mirror = try await mirror(to: topic, laneCount, made, statistics: sending)
+    let meter = LaneMeter()
+    let mirror = try await mirror(to: topic, laneCount, made, statistics: sending, meter: meter)
     // The tail begins when all before it has been copied.
     while mirror.stored < options.records { try await mirror.check() }
     let sourceEnds = try await sourceAdmin.offsets(.end, of: partitions)
     let copies = partitions.map { TopicPartition(topic, $0.partition) }
     let targetEnds = try await targetAdmin.offsets(.end, of: copies)
     sending.reset()
+    meter.reset()
     let count = options.tailRate * options.tailSeconds
     async let sourceAges = LatencyProbe().ages(sourceEnds, on: source, count: count)
     async let targetAges = LatencyProbe().ages(targetEnds, on: target, count: count)
@@ -159,7 +164,15 @@ package struct MirrorBench: Sendable {
     else { return nil }
     return BenchReport.Tail(
       recordsPerSecond: options.tailRate, records: written, source: source, target: target,
+      handling: Self.latency(meter.handling), keeping: Self.latency(meter.keeping),
       sendP99: sending.longestP99)
+  }
+
+  private static func latency(_ histogram: DurationHistogram) -> BenchReport.Latency? {
+    guard let p50 = histogram.quantile(0.5), let p99 = histogram.quantile(0.99) else { return nil }
+    func milliseconds(_ nanoseconds: UInt64) -> Double { Double(nanoseconds) / 1e6 }
+    return BenchReport.Latency(
+      p50: milliseconds(p50), p99: milliseconds(p99), max: milliseconds(histogram.max))
   }
 
   private var partitions: [TopicPartition] {
@@ -202,7 +215,8 @@ package struct MirrorBench: Sendable {
   }
 
   private func mirror(
-    to topic: String, _ laneCount: Int, _ made: MadeTopics, statistics: SendLatency? = nil
+    to topic: String, _ laneCount: Int, _ made: MadeTopics, statistics: SendLatency? = nil,
+    meter: LaneMeter? = nil
   ) async throws -> RunningMirror {
     try await create(topic, .target, options.partitions, made)
     var pairs = partitions.map { ($0, TopicPartition(topic, $0.partition)) }
@@ -231,7 +245,8 @@ package struct MirrorBench: Sendable {
     let replicator = Replicator(
       direction: .forward, origin: source, destination: destination, store: store,
       laneCount: laneCount,
-      limits: MirrorControl.limits(memoryBytes: options.memoryBytes), logger: logger)
+      limits: MirrorControl.limits(memoryBytes: options.memoryBytes), meter: meter,
+      logger: logger)
     let sources = pairs.map(\.0)
     return RunningMirror(
       replicator: replicator, task: Task { try await replicator.run(sources) },

@@ -1,4 +1,5 @@
 internal import Foundation
+internal import Kafka
 
 /// Time and processor time of this process from a moment on.
 struct ProcessUsage {
@@ -17,14 +18,20 @@ struct ProcessUsage {
   }
 
   /// The largest resident memory since the last reset, in bytes (`proc(5)`, `VmHWM`).
-  static var peakMemory: Int64 {
+  static var peakMemory: Int64 { memory("VmHWM:") }
+
+  private static func memory(_ name: String) -> Int64 {
     let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
-    let line = status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") }
+    let line = status.split(separator: "\n").first { $0.hasPrefix(name) }
     return (line?.split(separator: " ").dropFirst().first.flatMap { Int64($0) } ?? 0) << 10
   }
 
-  /// Begins a new peak (`proc(5)`, `clear_refs`).
-  static func resetPeakMemory() {
+  /// Gives back what was freed, and begins a new peak (`proc(5)`, `clear_refs`).
+  ///
+  /// Returns: resident memory now (`VmRSS`), in bytes.
+  static func resetPeakMemory() -> Int64 {
+    FreedMemory.giveBack()
     try? Data("5".utf8).write(to: URL(fileURLWithPath: "/proc/self/clear_refs"))
+    return memory("VmRSS:")
   }
 }
