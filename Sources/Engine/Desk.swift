@@ -169,6 +169,7 @@ extension MigrationStatus {
         gaps: folded.gaps.filter { plan.stage(forTopic: $0.partition.topic)?.name == stage.name },
         forecast: forecast(stage.name), strays: strays(stage.name),
         rolledBack: folded.rollbackOutcome(stage.name))
+      found.windowSeconds = folded.windowSeconds[stage.name]
       found.gates = live.gates
       found.waivers = folded.waivers(of: stage.name)
       found.paused = folded.holds[stage.name]

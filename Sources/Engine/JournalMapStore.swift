@@ -37,34 +37,71 @@ struct JournalMapStore: MapStore {
     try ledger.journal.loadMap(partitions[source]!.id).map
   }
 
+  /// The maps of many partitions, all at one moment.
+  func maps(of sources: [TopicPartition]) throws -> [TopicPartition: OffsetMap] {
+    try mapsAndStates(of: sources, .forward).mapValues(\.map)
+  }
+
   func state(of source: TopicPartition, _ direction: Direction) async throws -> MirrorState {
     // The row alone: a map may have millions of segments.
-    let row = try ledger.journal.partition(partitions[source]!.id)
-    var ends: [ClusterRole: Offset] = [:]
-    for role in ClusterRole.allCases { ends[role] = row.mapEnd(on: role) }
-    return state(of: row, direction, ends, row.lastDigest, row.positions)
+    state(
+      of: try ledger.journal.partition(partitions[source]!.id), direction, Armory(ledger, direction)
+    )
+  }
+
+  func states(of sources: [TopicPartition], _ direction: Direction) async throws -> [MirrorState] {
+    let rows = Dictionary(
+      uniqueKeysWithValues: try ledger.journal.partitions().map { ($0.source, $0) })
+    let armory = Armory(ledger, direction)
+    return sources.map { state(of: rows[$0]!, direction, armory) }
   }
 
   /// Both at one moment: a running mirror adds to them together.
-  func mapAndState(
-    of source: TopicPartition, _ direction: Direction
-  ) throws -> (map: OffsetMap, state: MirrorState) {
-    let row = partitions[source]!
-    let stored = try ledger.journal.loadMap(row.id)
+  func mapsAndStates(
+    of sources: [TopicPartition], _ direction: Direction
+  ) throws -> [TopicPartition: (map: OffsetMap, state: MirrorState)] {
+    let rows = sources.map { partitions[$0]! }
+    let stored = try ledger.journal.loadMaps(Set(rows.map(\.id)))
+    let armory = Armory(ledger, direction)
+    var found: [TopicPartition: (map: OffsetMap, state: MirrorState)] = [:]
+    for row in rows {
+      guard let stored = stored[row.id] else { continue }
+      var ends: [ClusterRole: Offset] = [:]
+      for role in ClusterRole.allCases { ends[role] = stored.map.end(on: role) }
+      let state = state(of: row, direction, ends, stored.lastDigest, stored.positions, armory)
+      found[row.source] = (stored.map, state)
+    }
+    return found
+  }
+
+  /// What the journal says of where a direction was armed.
+  private struct Armory {
+    let positions: [TopicPartition: Offset]
+    let bases: [TopicPartition: Offset]
+
+    init(_ ledger: Ledger, _ direction: Direction) {
+      positions = ledger.armedPositions(direction)
+      bases = ledger.lastBases(direction)
+    }
+  }
+
+  private func state(
+    of row: PartitionRow, _ direction: Direction, _ armory: Armory
+  ) -> MirrorState {
     var ends: [ClusterRole: Offset] = [:]
-    for role in ClusterRole.allCases { ends[role] = stored.map.end(on: role) }
-    return (stored.map, state(of: row, direction, ends, stored.lastDigest, stored.positions))
+    for role in ClusterRole.allCases { ends[role] = row.mapEnd(on: role) }
+    return state(of: row, direction, ends, row.lastDigest, row.positions, armory)
   }
 
   private func state(
     of row: PartitionRow, _ direction: Direction, _ ends: [ClusterRole: Offset],
-    _ lastDigest: RecordDigest?, _ positions: [Direction: Offset]
+    _ lastDigest: RecordDigest?, _ positions: [Direction: Offset], _ armory: Armory
   ) -> MirrorState {
-    let start = ledger.armedPositions(direction)[row.source] ?? Offset(0)
+    let start = armory.positions[row.source] ?? Offset(0)
     let position = max(positions[direction] ?? start, ends[direction.origin] ?? start, start)
     return MirrorState(
       source: row.source, target: row.target, mapEnds: ends, lastDigest: lastDigest,
-      position: position, destinationBase: ledger.lastBases(direction)[row.source] ?? Offset(0))
+      position: position, destinationBase: armory.bases[row.source] ?? Offset(0))
   }
 
   func accept(

@@ -220,6 +220,8 @@ package struct Evidence: Codable, Sendable, Hashable {
   package var verified: [String]?
   /// Seconds the step took.
   package var seconds: Double?
+  /// What they were spent on, in order; what is left over was spent on nothing that has a name.
+  package var parts: [StepPart]?
 
   package init() {}
 }
@@ -264,6 +266,10 @@ package struct Folded: Sendable {
   package var fenceRules: [String: Set<TopicACL>] = [:]
   var hookSeconds: [String: Double] = [:]
   var switchedAt: [String: Date] = [:]
+  /// When the last fence was up, and for how long clients stood still from then on until the switch
+  /// hook was called, in seconds.
+  private var fenceUp: [String: Date] = [:]
+  package private(set) var windowSeconds: [String: Double] = [:]
   var forecasts: [String: RollbackForecast] = [:]
   /// When each stage began to go back, and when it was back.
   private var wentBack: [String: (from: Date, to: Date?)] = [:]
@@ -298,6 +304,23 @@ package struct Folded: Sendable {
     return waivers[stage, default: []].filter { $0.attempt == attempt }
   }
 
+  private mutating func noteWindow(
+    _ stage: String, _ step: Step, _ evidence: Evidence?, at time: Date
+  ) {
+    guard let seconds = evidence?.seconds else { return }
+    let first = evidence?.parts?.first?.seconds ?? 0
+    switch step {
+    case .fence:
+      fenceUp[stage] = time.addingTimeInterval(first - seconds)
+      windowSeconds[stage] = nil
+    case .switchClients:
+      guard let up = fenceUp[stage] else { return }
+      let lifted = (evidence?.parts?.count ?? 0) > 2 ? first : 0
+      windowSeconds[stage] = time.addingTimeInterval(lifted - seconds).timeIntervalSince(up)
+    default: break
+    }
+  }
+
   mutating func apply(_ event: RecordedEvent) throws {
     let stage = event.stage ?? ""
     switch EntryKind(rawValue: event.kind) {
@@ -306,11 +329,15 @@ package struct Folded: Sendable {
       var machine = machine(of: stage)
       if case .done(let step) = entry.event {
         if step == .switchClients { switchedAt[stage] = event.time }
+        noteWindow(stage, step, entry.evidence, at: event.time)
         evidence["\(stage)/\(step.rawValue)"] = entry.evidence
       }
       // Yes to the groups is not yet yes to the producers.
       if entry.event == .reopen || entry.event == .done(.moveGroups) { approvals[stage] = [] }
-      if entry.event == .reopen { vetoes[stage] = nil }
+      if entry.event == .reopen {
+        vetoes[stage] = nil
+        windowSeconds[stage] = nil
+      }
       let before = machine.phase
       _ = try machine.apply(entry.event)
       machines[stage] = machine

@@ -41,9 +41,12 @@ actor MirrorControl {
 
   /// Starts mirroring `partitions`; nothing happens where that mirror runs already.
   ///
-  /// - Parameter isUrgent: clients wait for it: nothing of it is held back as backfill.
+  /// - Parameters:
+  ///   - isUrgent: clients wait for it: nothing of it is held back as backfill.
+  ///   - stoodStill: how long the destination's ends were seen to stand still, up to now.
   func start(
-    _ direction: Direction, _ partitions: [TopicPartition], isUrgent: Bool
+    _ direction: Direction, _ partitions: [TopicPartition], isUrgent: Bool,
+    stoodStill: Duration = .zero
   ) async throws {
     if let running, running.direction == direction {
       if isUrgent { await running.replicator.hurry() }
@@ -56,7 +59,7 @@ actor MirrorControl {
       destination: clusters.connection(direction.destination), store: try store(),
       budgets: budgets, order: order, priority: priority, isUrgent: isUrgent,
       laneCount: Self.laneCount(lanes, partitions: partitions.count),
-      limits: Self.limits(memoryBytes: memoryBytes), logger: logger)
+      limits: Self.limits(memoryBytes: memoryBytes), stoodStill: stoodStill, logger: logger)
     let task = Task {
       do {
         try await replicator.run(partitions)

@@ -23,6 +23,9 @@ final class StageContext: Sendable {
   let topicBoard = TopicBoard()
   let tripwire = Tripwire()
   let logger: Logger
+  /// Since when the source's ends have stood still, as this engine saw when it fenced; `nil` where
+  /// another one did.
+  let stillSince = Mutex<ContinuousClock.Instant?>(nil)
   /// The gates were passed under this engine, not under one that died since.
   let passedGates = Atomic(false)
 
@@ -72,9 +75,10 @@ final class StageContext: Sendable {
     role == .source ? partition : targetName(of: partition)
   }
 
-  /// `partitions` under their names on `role`'s cluster.
+  /// `partitions` under their names on `role`'s cluster, in the same order.
   func partitions(on role: ClusterRole) -> [TopicPartition] {
-    partitions.map { name(of: $0, on: role) }
+    guard role == .target else { return partitions }
+    return topics.flatMap { topic in topic.partitions.map { topic.target(of: $0) } }
   }
 
   var hooks: HookRunner {
@@ -133,30 +137,36 @@ final class StageContext: Sendable {
     on role: ClusterRole, stable: Bool, patience: Duration = .seconds(90)
   ) async throws -> [TopicPartition: Offset] {
     let admin = stable ? clusters.admin(role) : clusters.logs(role)
-    let names = partitions(on: role)
+    let topics = topics
+    let pairs = topics.flatMap { topic in
+      topic.partitions.map { ($0, role == .source ? $0 : topic.target(of: $0)) }
+    }
+    let names = pairs.map(\.1)
     let found = try await steadily(patience: patience) {
       try await admin.offsets(.end, of: names)
     }
-    return Dictionary(
-      uniqueKeysWithValues: partitions.map { ($0, found[name(of: $0, on: role)] ?? Offset(0)) })
+    return Dictionary(uniqueKeysWithValues: pairs.map { ($0.0, found[$0.1] ?? Offset(0)) })
   }
 
   /// Everything translation needs to know of the stage's partitions, mirrored in `direction`.
-  func translationSources(_ direction: Direction) async throws -> [TranslationSource] {
+  func translationSources(_ direction: Direction) async throws -> TranslationTable {
     let store = try JournalMapStore(ledger)
     let admin = clusters.logs(direction.destination)
     let names = partitions(on: direction.destination)
     let bounds = try await steadily { try await admin.bounds(of: names) }
+    let maps = try store.maps(of: partitions)
     var sources: [TranslationSource] = []
-    for partition in partitions {
-      let destination = name(of: partition, on: direction.destination)
-      sources.append(
-        TranslationSource(
-          map: try await store.map(of: partition), source: partition,
-          target: targetName(of: partition), destinationStart: bounds[destination]!.start,
-          destinationEnd: bounds[destination]!.end))
+    for topic in topics {
+      for partition in topic.partitions {
+        let target = topic.target(of: partition)
+        let log = bounds[direction.destination == .source ? partition : target]!
+        sources.append(
+          TranslationSource(
+            map: maps[partition] ?? OffsetMap(), source: partition, target: target,
+            destinationStart: log.start, destinationEnd: log.end))
+      }
     }
-    return sources
+    return TranslationTable(sources, direction)
   }
 }
 

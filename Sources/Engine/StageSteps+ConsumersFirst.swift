@@ -10,10 +10,17 @@ extension StageSteps {
   /// Pauses the groups on the source and carries their commits over. What a group had read ahead of the
   /// mirror is waited for: the map has to reach its commits.
   func carryGroups() async throws -> Evidence {
+    var watch = Stopwatch()
     try await ensureMirrors()
     try await awaitSettledMirror()
+    watch.lap("mirror runs")
     try await pauseGroups(.source)
-    return try await carryCommits(.forward) { try await context.movingSources(.forward) }
+    watch.lap("groups paused")
+    var evidence = try await carryCommits(.forward, &watch) {
+      try await context.movingSources(.forward)
+    }
+    evidence.parts = watch.parts
+    return evidence
   }
 
   /// Resumes the groups on the target and sees each keep its promise there.
@@ -35,24 +42,32 @@ extension StageSteps {
   /// Lets the producers go on first, if they were fenced; then takes the groups back. The commits that
   /// they made on the target stand at records of the source, so this is a translation alone.
   func recallGroups() async throws -> Evidence {
+    var watch = Stopwatch()
     if wasBegun(.fence) { _ = try await release() }
     // The last records that a group read may not be in the map yet.
     try await ensureMirrors()
+    watch.lap("fence lifted, mirror runs")
     try await pauseGroups(.target)
-    return try await carryCommits(.reverse) { try await context.movingSources(.reverse) }
+    watch.lap("groups paused")
+    var evidence = try await carryCommits(.reverse, &watch) {
+      try await context.movingSources(.reverse)
+    }
+    evidence.parts = watch.parts
+    return evidence
   }
 }
 
 extension StageContext {
   /// As ``translationSources(_:)``, while the forward mirror runs: where the logs end says nothing then,
   /// so all is taken from the map, at one moment.
-  func movingSources(_ direction: Direction) async throws -> [TranslationSource] {
+  func movingSources(_ direction: Direction) async throws -> TranslationTable {
     let store = try JournalMapStore(ledger)
     let admin = clusters.logs(direction.destination)
     let names = partitions(on: direction.destination)
     let starts = try await steadily { try await admin.offsets(.start, of: names) }
-    return try partitions.map { partition in
-      let (map, state) = try store.mapAndState(of: partition, .forward)
+    let known = try store.mapsAndStates(of: partitions, .forward)
+    let sources = partitions.compactMap { partition -> TranslationSource? in
+      guard let (map, state) = known[partition] else { return nil }
       // The next record that the mirror copies: where it is read, and where it will stand.
       let next: [ClusterRole: Offset] = [
         .source: state.position, .target: state.expectedEnd(.forward),
@@ -62,5 +77,6 @@ extension StageContext {
         destinationStart: starts[name(of: partition, on: direction.destination)] ?? Offset(0),
         destinationEnd: next[direction.destination]!, covered: next[direction.origin])
     }
+    return TranslationTable(sources, direction)
   }
 }

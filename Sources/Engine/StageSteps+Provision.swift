@@ -33,10 +33,8 @@ extension StageSteps {
       }
       evidence.notes.append("\(topic.targetName): \(created ? "created" : "was there")")
       try await checkCreated(topic)
-      for partition in topic.partitions {
-        _ = try context.ledger.journal.registerPartition(
-          source: partition, target: topic.target(of: partition), lease: context.ledger.lease)
-      }
+      try context.ledger.journal.registerPartitions(
+        topic.partitions.map { ($0, topic.target(of: $0)) }, lease: context.ledger.lease)
     }
     return evidence
   }
@@ -72,7 +70,7 @@ extension StageSteps {
     var positions: [TopicPartition: Offset] = [:]
     let reader = try PartitionReader(context.clusters.target)
     for partition in context.partitions {
-      let mapped = try await store.map(of: partition).end(on: .target)
+      let mapped = store.partitions[partition]!.targetEnd
       let target = context.targetName(of: partition)
       let base = bases[partition]!
       if let mapped {

@@ -4,19 +4,26 @@ internal import Journal
 internal import Kafka
 internal import KafkaModel
 internal import Plan
+internal import Synchronization
 
 extension StageSteps {
   /// Starts the reverse mirror exactly at the ends of both logs, and sees a canary come back to the
   /// source through it, before any client moves.
   func armReverse() async throws -> Evidence {
+    var watch = Stopwatch()
     try await checkStillFenced(.source, since: .fence)
+    watch.lap("the fence still holds")
     let retention = try await extendRetention()
+    if !retention.isEmpty { watch.lap("retention extended") }
     let canary = context.canary
-    try await createCanary(on: .source)
-    try await createCanary(on: .target)
+    try await createCanaries()
+    watch.lap("canary topics are there")
     _ = try context.ledger.journal.registerPartition(
       source: canary, target: canary, lease: context.ledger.lease)
+    var stoodStill = Duration.zero
     if armed(.reverse) == nil {
+      // The reverse mirror has not run in this attempt, and nobody has written to the source since.
+      stoodStill = context.stillSince.withLock { $0 }.map { .now - $0 } ?? .zero
       var bases = try await context.ends(on: .source, stable: false)
       let logs = context.clusters.sourceLogs
       bases.merge(try await context.steadily { try await logs.offsets(.end, of: [canary]) }) {
@@ -27,13 +34,26 @@ extension StageSteps {
         Armed(
           direction: .reverse, attempt: context.machine.attempt, bases: bases, positions: [:]))
     }
-    try await context.mirrors.start(.reverse, reversePartitions, isUrgent: true)
+    watch.lap("both ends noted")
+    try await context.mirrors.start(
+      .reverse, reversePartitions, isUrgent: true, stoodStill: stoodStill)
     try await awaitSettledMirror()
+    watch.lap("reverse mirror runs")
     try await sendCanary()
+    watch.lap("canary came round")
     var evidence = Evidence()
     evidence.ends = try await context.ends(on: .target, stable: true)
+    watch.lap("target's ends noted")
     evidence.notes = retention + ["a canary went from \(canary) on the target to the source"]
+    evidence.parts = watch.parts
     return evidence
+  }
+
+  /// On both clusters at once.
+  func createCanaries() async throws {
+    async let source: Void = createCanary(on: .source)
+    async let target: Void = createCanary(on: .target)
+    _ = try await (source, target)
   }
 
   func createCanary(on role: ClusterRole) async throws {

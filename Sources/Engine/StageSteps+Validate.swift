@@ -6,7 +6,6 @@ internal import KafkaModel
 internal import Logging
 internal import Mirror
 internal import Plan
-internal import Synchronization
 internal import Validation
 
 extension StageSteps {
@@ -47,10 +46,16 @@ extension StageSteps {
   /// Compares up to the fence offsets, and sees that the fence still holds. Producers stand still
   /// meanwhile, so this reads as fast as it can, whatever the plan allows before.
   func seal() async throws -> Evidence {
+    var watch = Stopwatch()
     try await checkStillFenced(.source, since: .fence)
+    watch.lap("the fence still holds")
     try await checkNoForeignTail(.forward)
+    watch.lap("nothing foreign on the target")
     let fence = context.ledger.evidence(of: context.stage.name, .fence)?.ends ?? [:]
-    return try await compareForward(fence, ReadBudget())
+    var evidence = try await compareForward(fence, ReadBudget())
+    watch.lap("compared up to the fence offsets")
+    evidence.parts = watch.parts
+    return evidence
   }
 
   private func compareForward(
@@ -60,15 +65,15 @@ extension StageSteps {
     let admin = context.clusters.sourceAdmin
     let partitions = context.partitions
     let starts = try await context.steadily { try await admin.offsets(.start, of: partitions) }
+    let maps = try store.maps(of: partitions)
+    let validated = try context.ledger.journal.validatedUpTo()
     var dropped: Int64 = 0
     var ranges: [ComparisonRange] = []
     for topic in context.topics {
       for partition in topic.partitions {
-        let map = try await store.map(of: partition)
-        guard let first = map.segments.first, let end = ends[partition] else { continue }
-        let proved =
-          topic.isCompacted
-          ? nil : try context.ledger.journal.validatedUpTo(store.partitions[partition]!.id)
+        guard let map = maps[partition], let first = map.segments.first, let end = ends[partition]
+        else { continue }
+        let proved = topic.isCompacted ? nil : validated[store.partitions[partition]!.id]
         let wanted = max(first.sourceStart, proved ?? first.sourceStart)
         // What retention has taken from the source since is beyond proof.
         let from = max(wanted, starts[partition] ?? wanted)
@@ -89,12 +94,17 @@ extension StageSteps {
       evidence.notes.append(
         "SKIPPED: the source dropped \(dropped) mirrored records before they were compared")
     }
-    for range in ranges where !range.isCompacted {
-      guard let verdict = verdicts.first(where: { $0.source == range.source }) else { continue }
-      try context.ledger.journal.recordValidated(
-        partition: store.partitions[range.source]!.id, sourceRange: range.sourceRange,
-        records: verdict.records, digest: verdict.digest, lease: context.ledger.lease)
+    let found = Dictionary(verdicts.map { ($0.source, $0) }) { first, _ in first }
+    let proved = ranges.filter { !$0.isCompacted }.compactMap { range in
+      found[range.source].map { verdict in
+        (
+          store.partitions[range.source]!.id,
+          ValidatedRange(
+            sourceRange: range.sourceRange, records: verdict.records, digest: verdict.digest)
+        )
+      }
     }
+    try context.ledger.journal.recordValidated(proved, lease: context.ledger.lease)
     return evidence
   }
 
@@ -104,11 +114,12 @@ extension StageSteps {
     try await checkNoForeignTail(.reverse)
     let store = try JournalMapStore(context.ledger)
     let bases = armed(.reverse)?.bases ?? [:]
+    let maps = try store.maps(of: context.partitions)
     var ranges: [ComparisonRange] = []
     for topic in context.topics {
       for partition in topic.partitions {
-        let map = try await store.map(of: partition)
-        guard let base = bases[partition], let end = map.end(on: .source), end > base,
+        guard let map = maps[partition], let base = bases[partition],
+          let end = map.end(on: .source), end > base,
           let from = map.translate(base, from: .source), let to = map.end(on: .target)
         else { continue }
         ranges.append(
@@ -134,8 +145,8 @@ extension StageSteps {
           let comparator = try Comparator(
             source: context.clusters.source, target: context.clusters.target, budget: budget)
           var verdicts: [Verdict] = []
-          for range in mine {
-            verdicts.append(try await context.steadily { try await comparator.compare(range) })
+          for batch in Comparator.batches(of: mine) {
+            verdicts += try await context.steadily { try await comparator.compare(batch: batch) }
           }
           return verdicts
         }
@@ -151,11 +162,4 @@ extension StageSteps {
     ]
     return (evidence, verdicts)
   }
-}
-
-/// Notes from several tasks.
-final class NoteList: Sendable {
-  private let notes = Mutex<[String]>([])
-  func add(_ note: String) { notes.withLock { $0.append(note) } }
-  var sorted: [String] { notes.withLock { $0.sorted() } }
 }

@@ -5,21 +5,29 @@ internal import KafkaModel
 internal import Mirror
 internal import Offsets
 internal import Plan
+internal import Synchronization
 
 extension StageSteps {
   func fenceSource() async throws -> Evidence {
     try await ensureMirrors()
     try await awaitSettledMirror()
     try await checkGatesAgain()
-    let evidence = try await fence(.source)
+    // Creating a topic takes a while: better now than while clients stand still.
+    try await createCanaries()
+    var evidence = try await fence(.source)
+    var watch = Stopwatch()
     try await checkPartitionCounts()
+    watch.lap("no topic has grown")
+    evidence.parts = (evidence.parts ?? []) + watch.parts
     return evidence
   }
 
   /// Runs the fence and sees every end offset of `cluster` stand still for the stability window. The
   /// ends are the fence offsets, by the partition's name on the source.
   func fence(_ cluster: ClusterRole) async throws -> Evidence {
+    var watch = Stopwatch()
     let notes = try await raiseFence(cluster)
+    watch.lap("fence up")
     let window = context.stage.stability
     let patience = window * 2 + .seconds(10)
     let start = ContinuousClock.now
@@ -27,7 +35,9 @@ extension StageSteps {
     let first = ends
     var stillSince = ContinuousClock.now
     while ContinuousClock.now - stillSince < window {
-      try await Task.sleep(for: .milliseconds(100))
+      // The last look comes when the window is over, not a fixed time later.
+      let left = window - (ContinuousClock.now - stillSince)
+      try await Task.sleep(for: min(.milliseconds(100), max(.milliseconds(1), left)))
       let now = try await context.ends(on: cluster, stable: false)
       if now != ends {
         ends = now
@@ -45,11 +55,18 @@ extension StageSteps {
           })
       }
     }
+    if cluster == .source {
+      let since = stillSince
+      context.stillSince.withLock { $0 = since }
+    }
+    watch.lap("end offsets stood still")
     try await awaitNoOpenTransaction(cluster, ends)
     try await probeOwnWrites(on: cluster)
+    watch.lap("no open transaction")
     var evidence = Evidence()
     evidence.ends = ends
     evidence.notes = notes + ["\(ends.count) partitions stood still for \(window)"]
+    evidence.parts = watch.parts
     return evidence
   }
 
@@ -78,6 +95,7 @@ extension StageSteps {
   /// Waits until the mirror has stored all up to the fence offsets, and stops it.
   func drain(_ direction: Direction, after fence: Step) async throws -> Evidence {
     let ends = context.ledger.evidence(of: context.stage.name, fence)?.ends ?? [:]
+    var watch = Stopwatch()
     try await ensureMirrors()
     let budget = (direction == .forward ? drainBudget : nil) ?? .seconds(300)
     try await wait(budget) {
@@ -92,9 +110,11 @@ extension StageSteps {
           "\($0.key) is at \(progress[$0.key]?.position ?? Offset(0)) of \($0.value)"
         })
     }
+    watch.lap("\(ends.count) partitions mirrored up to their fence offsets")
     await context.mirrors.stop()
+    watch.lap("mirror stopped")
     var evidence = Evidence()
-    evidence.ends = ends
+    evidence.parts = watch.parts
     return evidence
   }
 
@@ -112,8 +132,10 @@ extension StageSteps {
   func checkNoForeignTail(_ direction: Direction) async throws {
     let store = try JournalMapStore(context.ledger)
     let ends = try await context.ends(on: direction.destination, stable: false)
-    for partition in context.partitions {
-      let expected = try await store.state(of: partition, direction).expectedEnd(direction)
+    let partitions = context.partitions
+    let states = try await store.states(of: partitions, direction)
+    for (partition, state) in zip(partitions, states) {
+      let expected = state.expectedEnd(direction)
       guard let end = ends[partition], end != expected else { continue }
       let name = context.name(of: partition, on: direction.destination)
       throw EngineError.partitionStopped(
@@ -126,9 +148,16 @@ extension StageSteps {
   /// Pauses the groups on the cluster they leave, carries their commits over and reads them back.
   func translate(_ direction: Direction) async throws -> Evidence {
     let origin = direction.origin
+    var watch = Stopwatch()
     try await checkStillFenced(origin, since: direction == .forward ? .fence : .fenceTarget)
+    watch.lap("the fence still holds")
     try await pauseGroups(origin)
-    return try await carryCommits(direction) { try await context.translationSources(direction) }
+    watch.lap("groups paused")
+    var evidence = try await carryCommits(direction, &watch) {
+      try await context.translationSources(direction)
+    }
+    evidence.parts = watch.parts
+    return evidence
   }
 
   /// Carries the commits of all groups over, once each is empty on the cluster that it leaves.
@@ -136,40 +165,45 @@ extension StageSteps {
   /// - Parameter sources: what translation rests on; asked for again where a group has committed
   ///   further than the map reaches yet.
   func carryCommits(
-    _ direction: Direction, _ sources: @escaping @Sendable () async throws -> [TranslationSource]
+    _ direction: Direction, _ watch: inout Stopwatch,
+    _ sources: @escaping @Sendable () async throws -> TranslationTable
   ) async throws -> Evidence {
-    let first = try await sources()
     let mover = GroupMover(
       origin: context.clusters.admin(direction.origin),
-      destination: context.clusters.admin(direction.destination), direction: direction)
-    let notes = NoteList()
-    try await forEachGroup { group in
-      try await context.steadily { try await mover.awaitVacant(group, patience: .seconds(30)) }
-      let policy =
-        context.plan.groupRule(for: group).flatMap {
-          MissingCommitPolicy(rawValue: $0.missingCommit.rawValue)
-        } ?? .error
-      let moved = try await awaitingMap(first, sources) { sources in
-        try await context.steadily {
-          try await mover.move(group, partitions: sources, policy: policy)
-        }
+      destination: context.clusters.admin(direction.destination))
+    let groups = context.groups
+    try await context.steadily { try await mover.awaitVacant(groups, patience: .seconds(30)) }
+    watch.lap("groups are empty")
+    let first = try await sources()
+    watch.lap("offset maps loaded")
+    var policies: [String: MissingCommitPolicy] = [:]
+    for group in groups {
+      policies[group] = context.plan.groupRule(for: group).flatMap {
+        MissingCommitPolicy(rawValue: $0.missingCommit.rawValue)
       }
-      notes.add(
-        "group \(group): "
-          + moved.offsets.sorted { $0.key < $1.key }.map {
-            "\($0.key) \($0.value.origin?.description ?? "none")->\($0.value.destination)"
-          }.joined(separator: ", "))
     }
+    let known = policies
+    let moved = try await awaitingMap(first, sources) { sources in
+      try await context.steadily {
+        try await mover.move(groups, partitions: sources, policies: known)
+      }
+    }
+    watch.lap("commits read, translated, written and read back")
     var evidence = Evidence()
-    evidence.notes = notes.sorted
+    evidence.notes = moved.sorted { $0.group < $1.group }.map { moved in
+      "group \(moved.group): "
+        + moved.offsets.sorted { $0.key < $1.key }.map {
+          "\($0.key) \($0.value.origin?.description ?? "none")->\($0.value.destination)"
+        }.joined(separator: ", ")
+    }
     return evidence
   }
 
-  /// Repeats `body` with newer `sources` while the map does not reach the group's commits, for at most
+  /// Repeats `body` with newer `sources` while the map does not reach the groups' commits, for at most
   /// a minute.
   private func awaitingMap<Result: Sendable>(
-    _ first: [TranslationSource], _ sources: @Sendable () async throws -> [TranslationSource],
-    _ body: @Sendable ([TranslationSource]) async throws -> Result
+    _ first: TranslationTable, _ sources: @Sendable () async throws -> TranslationTable,
+    _ body: @Sendable (TranslationTable) async throws -> Result
   ) async throws -> Result {
     let deadline = ContinuousClock.now + .seconds(60)
     var known = first

@@ -73,7 +73,7 @@ struct StageSteps: Sendable {
     context.ledger.armed(context.stage.name, direction, attempt: context.machine.attempt)
   }
 
-  /// Waits until `condition` holds, looking ten times a second.
+  /// Waits until `condition` holds, looking at once and then ever less often, down to ten times a second.
   ///
   /// Throws: `onTimeout()` after `patience`; `CancellationError`.
   func wait(
@@ -81,9 +81,11 @@ struct StageSteps: Sendable {
     onTimeout: () async throws -> any Error
   ) async throws {
     let deadline = ContinuousClock.now + patience
+    var pause = Duration.milliseconds(2)
     while try await !condition() {
       guard ContinuousClock.now < deadline else { throw try await onTimeout() }
-      try await Task.sleep(for: .milliseconds(100))
+      try await Task.sleep(for: pause)
+      pause = min(pause * 2, .milliseconds(100))
     }
   }
 
@@ -99,13 +101,19 @@ struct StageSteps: Sendable {
   // MARK: Clients
 
   func switchClients() async throws -> Evidence {
+    var watch = Stopwatch()
     if context.machine.attempt > 1 {
       try await liftFence(.target)
+      watch.lap("fence on the target lifted")
     }
     try await context.call(context.stage.switchClients, .switchClients, .target)
+    watch.lap("clients switched")
     // Groups that went first work there already.
     if context.stage.strategy == .together { try await resumeGroups(.target) }
-    return Evidence()
+    watch.lap("groups resumed")
+    var evidence = Evidence()
+    evidence.parts = watch.parts
+    return evidence
   }
 
   func returnClients() async throws -> Evidence {
@@ -149,11 +157,11 @@ struct StageSteps: Sendable {
     }
   }
 
-  /// Eight groups at a time.
+  /// Sixteen groups at a time.
   func forEachGroup(_ body: @escaping @Sendable (String) async throws -> Void) async throws {
     try await withThrowingTaskGroup(of: Void.self) { tasks in
       var waiting = context.groups.makeIterator()
-      for _ in 0..<8 {
+      for _ in 0..<16 {
         if let group = waiting.next() { tasks.addTask { try await body(group) } }
       }
       while try await tasks.next() != nil {

@@ -37,6 +37,9 @@ package struct MigrationStatus: Codable, Sendable {
     package var strays: [StrayWrite] = []
     /// How the last rollback of this attempt went.
     package var rolledBack: RollbackOutcome?
+    /// For how long clients stood still, from the fence to the call of the switch hook; `nil` before
+    /// that. `ferry report` says what it was spent on.
+    package var windowSeconds: Double?
     /// How the gates were found last, while the stage waits for them.
     package var gates: [GateVerdict] = []
     /// Gates that people opened by force.

@@ -1,4 +1,5 @@
 internal import CRdKafka
+internal import Glibc
 package import KafkaModel
 
 /// A consumer group as its coordinator describes it.
@@ -45,40 +46,56 @@ extension Admin {
 
   /// State and members of a group. A group that does not exist is described as `dead`.
   package func describeGroup(_ name: String) throws(KafkaError) -> GroupDescription {
-    let operation = "describe group \(name)"
+    try describeGroups([name]).first ?? GroupDescription(name: name, state: .dead, members: [])
+  }
+
+  /// State and members of groups, asked for all at once. Groups that do not exist are described as
+  /// `dead`, or left out.
+  package func describeGroups(_ names: [String]) throws(KafkaError) -> [GroupDescription] {
+    guard let first = names.first else { return [] }
+    let operation =
+      names.count == 1 ? "describe group \(first)" : "describe \(names.count) groups"
     return try unsafe request(RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS, operation, about: nil) {
       _, options, queue in
-      unsafe Self.withCString(name) { text in
-        var names: [UnsafePointer<CChar>?] = unsafe [text]
-        unsafe rd_kafka_DescribeConsumerGroups(handle.pointer, &names, 1, options, queue)
-      }
-    } read: { event throws(KafkaError) -> GroupDescription in
+      let texts = unsafe names.map { unsafe strdup($0) }
+      defer { for index in unsafe texts.indices { unsafe free(texts[index]) } }
+      var list = unsafe texts.map { unsafe UnsafePointer<CChar>($0) }
+      unsafe rd_kafka_DescribeConsumerGroups(handle.pointer, &list, list.count, options, queue)
+    } read: { event throws(KafkaError) -> [GroupDescription] in
       var count = 0
       let groups = unsafe rd_kafka_DescribeConsumerGroups_result_groups(
         rd_kafka_event_DescribeConsumerGroups_result(event), &count)
-      guard count > 0, let group = unsafe groups?[0] else {
-        return GroupDescription(name: name, state: .dead, members: [])
+      var found: [GroupDescription] = []
+      for index in 0..<count {
+        guard let group = unsafe groups?[index] else { continue }
+        let name = unsafe String(cString: rd_kafka_ConsumerGroupDescription_group_id(group))
+        try unsafe check(
+          unsafe rd_kafka_ConsumerGroupDescription_error(group), "describe group \(name)")
+        found.append(unsafe Self.description(group, name))
       }
-      try unsafe check(unsafe rd_kafka_ConsumerGroupDescription_error(group), operation)
-      let members = (0..<(unsafe rd_kafka_ConsumerGroupDescription_member_count(group))).map {
-        index in
-        let member = unsafe rd_kafka_ConsumerGroupDescription_member(group, index)
-        return GroupDescription.Member(
-          clientID: unsafe String(cString: rd_kafka_MemberDescription_client_id(member)),
-          host: unsafe String(cString: rd_kafka_MemberDescription_host(member)),
-          consumerID: unsafe String(cString: rd_kafka_MemberDescription_consumer_id(member)))
-      }
-      let state: GroupDescription.State =
-        switch unsafe rd_kafka_ConsumerGroupDescription_state(group) {
-        case RD_KAFKA_CONSUMER_GROUP_STATE_PREPARING_REBALANCE: .preparingRebalance
-        case RD_KAFKA_CONSUMER_GROUP_STATE_COMPLETING_REBALANCE: .completingRebalance
-        case RD_KAFKA_CONSUMER_GROUP_STATE_STABLE: .stable
-        case RD_KAFKA_CONSUMER_GROUP_STATE_DEAD: .dead
-        case RD_KAFKA_CONSUMER_GROUP_STATE_EMPTY: .empty
-        default: .unknown
-        }
-      return GroupDescription(name: name, state: state, members: members)
+      return found
     }
+  }
+
+  private static func description(_ group: OpaquePointer, _ name: String) -> GroupDescription {
+    let members = (0..<(unsafe rd_kafka_ConsumerGroupDescription_member_count(group))).map {
+      index in
+      let member = unsafe rd_kafka_ConsumerGroupDescription_member(group, index)
+      return GroupDescription.Member(
+        clientID: unsafe String(cString: rd_kafka_MemberDescription_client_id(member)),
+        host: unsafe String(cString: rd_kafka_MemberDescription_host(member)),
+        consumerID: unsafe String(cString: rd_kafka_MemberDescription_consumer_id(member)))
+    }
+    let state: GroupDescription.State =
+      switch unsafe rd_kafka_ConsumerGroupDescription_state(group) {
+      case RD_KAFKA_CONSUMER_GROUP_STATE_PREPARING_REBALANCE: .preparingRebalance
+      case RD_KAFKA_CONSUMER_GROUP_STATE_COMPLETING_REBALANCE: .completingRebalance
+      case RD_KAFKA_CONSUMER_GROUP_STATE_STABLE: .stable
+      case RD_KAFKA_CONSUMER_GROUP_STATE_DEAD: .dead
+      case RD_KAFKA_CONSUMER_GROUP_STATE_EMPTY: .empty
+      default: .unknown
+      }
+    return GroupDescription(name: name, state: state, members: members)
   }
 
   /// The group's committed offsets. With `partitions`, only theirs; absent ones have no commit.
@@ -133,6 +150,73 @@ extension Admin {
     }
   }
 
+  /// All committed offsets of several groups, by group: one question each, all under way at once.
+  package func committedOffsets(
+    of groups: [String]
+  ) throws(KafkaError) -> [String: [TopicPartition: Offset]] {
+    var questions: [OpaquePointer?] = unsafe []
+    defer {
+      for index in unsafe questions.indices {
+        unsafe rd_kafka_ListConsumerGroupOffsets_destroy(questions[index])
+      }
+    }
+    for group in groups {
+      unsafe questions.append(rd_kafka_ListConsumerGroupOffsets_new(group, nil)!)
+    }
+    let found = try unsafe requests(
+      RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS, about: questions
+    ) { index in
+      "read the committed offsets of group \(groups[index])"
+    } send: { question, options, queue in
+      unsafe rd_kafka_ListConsumerGroupOffsets(handle.pointer, question, 1, options, queue)
+    } read: { index, event throws(KafkaError) -> [TopicPartition: Offset] in
+      var count = 0
+      let answers = unsafe rd_kafka_ListConsumerGroupOffsets_result_groups(
+        rd_kafka_event_ListConsumerGroupOffsets_result(event), &count)
+      return try unsafe committed(
+        answers, count, "read the committed offsets of group \(groups[index])"
+      ).filter { $0.value.rawValue >= 0 }
+    }
+    return Dictionary(zip(groups, found)) { first, _ in first }
+  }
+
+  /// As ``setCommittedOffsets(_:of:)`` for several groups, by group: one request each, all under way at
+  /// once. Where one is refused others may have been set.
+  package func setCommittedOffsets(
+    _ offsets: [String: [TopicPartition: Offset]]
+  ) throws(KafkaError) {
+    let groups = offsets.keys.filter { offsets[$0]?.isEmpty == false }.sorted()
+    var changes: [OpaquePointer?] = unsafe []
+    defer {
+      for index in unsafe changes.indices {
+        unsafe rd_kafka_AlterConsumerGroupOffsets_destroy(changes[index])
+      }
+    }
+    for group in groups {
+      let commits = offsets[group] ?? [:]
+      let list = unsafe rd_kafka_topic_partition_list_new(Int32(commits.count))!
+      defer { unsafe rd_kafka_topic_partition_list_destroy(list) }
+      for (partition, offset) in commits {
+        unsafe rd_kafka_topic_partition_list_add(list, partition.topic, partition.partition)
+          .pointee.offset = offset.rawValue
+      }
+      unsafe changes.append(rd_kafka_AlterConsumerGroupOffsets_new(group, list)!)
+    }
+    _ = try unsafe requests(
+      RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS, about: changes
+    ) { index in
+      "set the committed offsets of group \(groups[index])"
+    } send: { change, options, queue in
+      unsafe rd_kafka_AlterConsumerGroupOffsets(handle.pointer, change, 1, options, queue)
+    } read: { index, event throws(KafkaError) -> [TopicPartition: Offset] in
+      var count = 0
+      let answers = unsafe rd_kafka_AlterConsumerGroupOffsets_result_groups(
+        rd_kafka_event_AlterConsumerGroupOffsets_result(event), &count)
+      return try unsafe committed(
+        answers, count, "set the committed offsets of group \(groups[index])")
+    }
+  }
+
   private func committed(
     _ groups: UnsafeMutablePointer<OpaquePointer?>?, _ count: Int, _ operation: String
   ) throws(KafkaError) -> [TopicPartition: Offset] {
@@ -148,9 +232,5 @@ extension Admin {
       }
     }
     return found
-  }
-
-  private static func withCString(_ text: String, _ body: (UnsafePointer<CChar>) -> Void) {
-    unsafe text.withCString { unsafe body($0) }
   }
 }

@@ -156,30 +156,57 @@ extension Admin {
 
   /// Every effective config of a topic, the broker's defaults included.
   package func configs(of topic: String) throws(KafkaError) -> [String: ConfigValue] {
-    let operation = "describe the configs of topic \(topic)"
-    let resource = unsafe rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic)!
-    defer { unsafe rd_kafka_ConfigResource_destroy(resource) }
-    return try unsafe request(RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, operation, about: resource) {
+    try configs(of: [topic])[topic] ?? [:]
+  }
+
+  /// Every effective config of several topics, by topic, asked for at once.
+  ///
+  /// Throws: ``KafkaError`` - also where only one of them may not be described.
+  package func configs(
+    of topics: [String]
+  ) throws(KafkaError) -> [String: [String: ConfigValue]] {
+    guard let first = topics.first else { return [:] }
+    let operation =
+      topics.count == 1
+      ? "describe the configs of topic \(first)" : "describe the configs of \(topics.count) topics"
+    let resources = unsafe topics.map {
+      unsafe rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, $0)
+    }
+    defer {
+      for index in unsafe resources.indices {
+        unsafe rd_kafka_ConfigResource_destroy(resources[index])
+      }
+    }
+    return try unsafe request(RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, operation, about: resources) {
       list, options, queue in
-      unsafe rd_kafka_DescribeConfigs(handle.pointer, list, 1, options, queue)
-    } read: { event throws(KafkaError) -> [String: ConfigValue] in
+      unsafe rd_kafka_DescribeConfigs(handle.pointer, list, topics.count, options, queue)
+    } read: { event throws(KafkaError) -> [String: [String: ConfigValue]] in
       var count = 0
       let results = unsafe rd_kafka_DescribeConfigs_result_resources(
         rd_kafka_event_DescribeConfigs_result(event), &count)
       try unsafe checkResources(results, count, operation)
-      guard count > 0, let described = unsafe results?[0] else { return [:] }
-      var entryCount = 0
-      let entries = unsafe rd_kafka_ConfigResource_configs(described, &entryCount)
-      var found: [String: ConfigValue] = [:]
-      for index in 0..<entryCount {
-        guard let entry = unsafe entries?[index] else { continue }
-        let source = unsafe rd_kafka_ConfigEntry_source(entry)
-        found[unsafe String(cString: rd_kafka_ConfigEntry_name(entry))] = ConfigValue(
-          unsafe rd_kafka_ConfigEntry_value(entry).map { unsafe String(cString: $0) },
-          isOverride: source == RD_KAFKA_CONFIG_SOURCE_DYNAMIC_TOPIC_CONFIG)
+      var found: [String: [String: ConfigValue]] = [:]
+      for index in 0..<count {
+        guard let described = unsafe results?[index] else { continue }
+        found[unsafe String(cString: rd_kafka_ConfigResource_name(described))] =
+          unsafe Self.entries(described)
       }
       return found
     }
+  }
+
+  private static func entries(_ described: OpaquePointer) -> [String: ConfigValue] {
+    var count = 0
+    let entries = unsafe rd_kafka_ConfigResource_configs(described, &count)
+    var found: [String: ConfigValue] = [:]
+    for index in 0..<count {
+      guard let entry = unsafe entries?[index] else { continue }
+      let source = unsafe rd_kafka_ConfigEntry_source(entry)
+      found[unsafe String(cString: rd_kafka_ConfigEntry_name(entry))] = ConfigValue(
+        unsafe rd_kafka_ConfigEntry_value(entry).map { unsafe String(cString: $0) },
+        isOverride: source == RD_KAFKA_CONFIG_SOURCE_DYNAMIC_TOPIC_CONFIG)
+    }
+    return found
   }
 
   /// Sets configs of a topic and keeps its other overrides: `AlterConfigs` alone would reset them

@@ -67,6 +67,60 @@ package actor Admin {
     return try unsafe read(event)
   }
 
+  /// Runs one Admin API request about each of `subjects`, with many of them under way at once: `send` gets
+  /// one as a list of one; `read` gets its number and its answer.
+  ///
+  /// Returns: answers in the order of `subjects`.
+  func requests<Answer>(
+    _ kind: rd_kafka_admin_op_t, about subjects: [OpaquePointer?], operation: (Int) -> String,
+    send: (UnsafeMutablePointer<OpaquePointer?>, OpaquePointer, OpaquePointer) -> Void,
+    read: (Int, OpaquePointer) throws(KafkaError) -> Answer
+  ) throws(KafkaError) -> [Answer] {
+    let total = unsafe subjects.count
+    let queue = unsafe rd_kafka_queue_new(handle.pointer)!
+    defer { unsafe rd_kafka_queue_destroy(queue) }
+    let options = unsafe rd_kafka_AdminOptions_new(handle.pointer, kind)!
+    defer { unsafe rd_kafka_AdminOptions_destroy(options) }
+    unsafe rd_kafka_AdminOptions_set_request_timeout(options, timeoutMilliseconds, nil, 0)
+    var answers: [Answer?] = Array(repeating: nil, count: total)
+    var failure: KafkaError?
+    var sent = 0
+    var done = 0
+    // Answers that are under way are waited for also after a failure: nothing is left behind.
+    while done < sent || (sent < total && failure == nil) {
+      while sent < total, sent - done < Self.underWay, failure == nil {
+        // Options are copied, the number with them (`rdkafka.h`).
+        unsafe rd_kafka_AdminOptions_set_opaque(
+          options, UnsafeMutableRawPointer(bitPattern: sent + 1))
+        var list: [OpaquePointer?] = unsafe [subjects[sent]]
+        unsafe send(&list, options, queue)
+        sent += 1
+      }
+      guard let event = unsafe rd_kafka_queue_poll(queue, timeoutMilliseconds + 5000) else {
+        throw handle.error(RD_KAFKA_RESP_ERR__TIMED_OUT, operation(done))
+      }
+      defer { unsafe rd_kafka_event_destroy(event) }
+      done += 1
+      let index = unsafe Int(bitPattern: rd_kafka_event_opaque(event)) - 1
+      do throws(KafkaError) {
+        let code = unsafe rd_kafka_event_error(event)
+        if code != RD_KAFKA_RESP_ERR_NO_ERROR {
+          let reason = unsafe rd_kafka_event_error_string(event).map { unsafe String(cString: $0) }
+          throw handle.error(code, operation(index), reason: reason)
+        }
+        answers[index] = try unsafe read(index, event)
+      } catch {
+        failure = failure ?? error
+      }
+    }
+    _ = try unsafe handle.serveEvent(timeoutMilliseconds: 0)
+    if let failure { throw failure }
+    return answers.compactMap(\.self)
+  }
+
+  /// How many requests of one kind are sent before an answer is waited for.
+  private static let underWay = 64
+
   /// Throws the error that `error` stands for, if it stands for one.
   func check(_ error: OpaquePointer?, _ operation: String) throws(KafkaError) {
     guard let error = unsafe error else { return }

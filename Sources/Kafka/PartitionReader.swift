@@ -52,6 +52,53 @@ package actor PartitionReader {
     return found
   }
 
+  /// The first record at or after each offset, of many partitions at once: they share fetches.
+  ///
+  /// Returns: by partition; absent where no record follows.
+  /// Throws: ``KafkaError`` - a partition cannot be read; code `_TIMED_OUT` after `silence`.
+  package func firstDigests(
+    at starts: [TopicPartition: Offset], silence: Duration = .seconds(30)
+  ) throws(KafkaError) -> [TopicPartition: Digested] {
+    struct Place: Hashable {
+      let topic: Int
+      let partition: Int32
+    }
+    var found: [TopicPartition: Digested] = [:]
+    var waiting: [Place: TopicPartition] = [:]
+    for partition in starts.keys {
+      let topic = try consumer.index(of: partition.topic)
+      waiting[Place(topic: topic, partition: partition.partition)] = partition
+    }
+    defer { for partition in starts.keys { consumer.stop(partition) } }
+    for (partition, start) in starts { try consumer.start(partition, at: .offset(start)) }
+    var failure: KafkaError?
+    var lastHeard = ContinuousClock.now
+    while !waiting.isEmpty, failure == nil {
+      let count = try consumer.consume(timeoutMilliseconds: 50) { message in
+        let place = Place(topic: message.topicIndex, partition: message.partition)
+        guard let partition = waiting[place], let start = starts[partition] else { return .free }
+        switch message.kind {
+        case .record:
+          guard message.offset >= start else { break }
+          found[partition] = Digested(offset: message.offset, digest: hasher.digest(message))
+          waiting[place] = nil
+        case .endOfPartition:
+          if message.offset >= start { waiting[place] = nil }
+        case .failure:
+          let error = consumer.error(of: message, reading: partition)
+          if !error.isRetriable { failure = error }
+        }
+        return .free
+      }
+      if count > 0 { lastHeard = .now }
+      if ContinuousClock.now - lastHeard > silence, let partition = waiting.values.first {
+        failure = .timedOut("read \(partition)", cluster: consumer.cluster)
+      }
+    }
+    if let failure { throw failure }
+    return found
+  }
+
   private func read(
     _ partition: TopicPartition, from start: Offset, limit: Int, before end: Offset?,
     silence: Duration, _ body: (ConsumedMessage) -> Void

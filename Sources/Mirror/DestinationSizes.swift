@@ -34,6 +34,15 @@ extension Reconciler {
   /// Throws: ``KafkaError`` - the cluster does not answer, or does not know the topic.
   func sizes(of topics: Set<String>) async throws -> DestinationSizes {
     var sizes = DestinationSizes()
+    do {
+      for configs in try await destinationAdmin.configs(of: topics.sorted()).values {
+        if let limit = Self.limit(configs) { sizes.add(topicLimit: limit) }
+      }
+      return sizes
+    } catch {
+      if error.isRetriable { throw error }
+    }
+    // At least one may not be described: the others may.
     for topic in topics {
       if let limit = try await limit(of: topic) { sizes.add(topicLimit: limit) }
     }
@@ -42,12 +51,14 @@ extension Reconciler {
 
   private func limit(of topic: String) async throws -> Int? {
     do {
-      return try await destinationAdmin.configs(of: topic)["max.message.bytes"]?.value.flatMap {
-        Int($0)
-      }
+      return Self.limit(try await destinationAdmin.configs(of: topic))
     } catch {
       if error.isRetriable || error.isUnknownTopic { throw error }
       return nil
     }
+  }
+
+  private static func limit(_ configs: [String: ConfigValue]) -> Int? {
+    configs["max.message.bytes"]?.value.flatMap { Int($0) }
   }
 }

@@ -53,6 +53,8 @@ package protocol MapStore: Sendable {
   func append(_ checkpoints: [MirrorCheckpoint]) async throws
   /// The map and state of a partition in one direction.
   func state(of source: TopicPartition, _ direction: Direction) async throws -> MirrorState
+  /// As ``state(of:_:)`` of many partitions, in their order.
+  func states(of sources: [TopicPartition], _ direction: Direction) async throws -> [MirrorState]
   func map(of source: TopicPartition) async throws -> OffsetMap
   /// The origin dropped the records in `gap` before they were mirrored.
   ///
@@ -64,4 +66,14 @@ package protocol MapStore: Sendable {
   func truncate(
     _ source: TopicPartition, to end: Offset, on role: ClusterRole, lastDigest: RecordDigest?,
     position: Offset, _ direction: Direction) async throws
+}
+
+extension MapStore {
+  package func states(
+    of sources: [TopicPartition], _ direction: Direction
+  ) async throws -> [MirrorState] {
+    var states: [MirrorState] = []
+    for source in sources { states.append(try await state(of: source, direction)) }
+    return states
+  }
 }

@@ -48,20 +48,59 @@ package struct Reconciler: Sendable {
   package func reconcile(
     _ sources: [TopicPartition], stillness: Duration
   ) async throws -> [Outcome] {
-    var states: [MirrorState] = []
-    for source in sources { states.append(try await store.state(of: source, direction)) }
+    let states = try await store.states(of: sources, direction)
     let destinations = states.map { $0.partition(on: direction.destination) }
     let origins = states.map { $0.partition(on: direction.origin) }
     let destinationEnds = try await stillEnds(of: destinations, stillness)
     let originBounds = try await originAdmin.bounds(of: origins)
+    let lastRecords = try await lastRecords(states, originBounds)
     var outcomes: [Outcome] = []
     for state in states {
       outcomes.append(
         try await reconcile(
           state, end: destinationEnds[state.partition(on: direction.destination)]!,
-          bounds: originBounds[state.partition(on: direction.origin)]!))
+          bounds: originBounds[state.partition(on: direction.origin)]!,
+          last: lastRecords[state.source]))
     }
     return outcomes
+  }
+
+  /// What stands on the origin where a partition's last mirrored record has to be.
+  private struct LastRecord {
+    let offset: Offset
+    /// `nil` where it is gone.
+    let digest: RecordDigest?
+  }
+
+  /// Reads the last mirrored records of partitions near their end together: one by one, a thousand
+  /// resting partitions take a minute.
+  private func lastRecords(
+    _ states: [MirrorState], _ bounds: [TopicPartition: LogBounds]
+  ) async throws -> [TopicPartition: LastRecord] {
+    var found: [TopicPartition: LastRecord] = [:]
+    let near = states.filter { state in
+      guard let last = lastMirrored(state), let log = bounds[state.partition(on: direction.origin)]
+      else { return false }
+      return log.start <= last && log.end > last && log.end - last <= 10_000
+    }
+    for start in stride(from: 0, to: near.count, by: 500) {
+      let some = near[start..<min(start + 500, near.count)]
+      let places = some.map { ($0.partition(on: direction.origin), lastMirrored($0)!) }
+      let digests = try await originReader.firstDigests(
+        at: Dictionary(uniqueKeysWithValues: places))
+      for (state, (partition, last)) in zip(some, places) {
+        let record = digests[partition]
+        found[state.source] = LastRecord(
+          offset: last, digest: record?.offset == last ? record?.digest : nil)
+      }
+    }
+    return found
+  }
+
+  /// The offset of the last mirrored record on the origin, where its digest is known.
+  private func lastMirrored(_ state: MirrorState) -> Offset? {
+    guard state.lastDigest != nil, let end = state.mapEnds[direction.origin] else { return nil }
+    return Offset(end.rawValue - 1)
   }
 
   private func stillEnds(
@@ -79,7 +118,7 @@ package struct Reconciler: Sendable {
   }
 
   private func reconcile(
-    _ state: MirrorState, end: Offset, bounds: LogBounds
+    _ state: MirrorState, end: Offset, bounds: LogBounds, last: LastRecord?
   ) async throws -> Outcome {
     var state = state
     let originPartition = state.partition(on: direction.origin)
@@ -112,7 +151,7 @@ package struct Reconciler: Sendable {
       lost = expected - end
       state = recovered
     }
-    if let fault = try await checkLastRecord(state, bounds) { return stopped(fault) }
+    if let fault = try await checkLastRecord(state, bounds, last) { return stopped(fault) }
     guard end > state.expectedEnd(direction) else {
       return Outcome(
         state: state, adopted: 0, lost: lost, fault: nil, left: bounds.end - state.position)
@@ -139,17 +178,22 @@ package struct Reconciler: Sendable {
 
   /// The last mirrored record must still stand on the origin, unless retention or compaction took it.
   private func checkLastRecord(
-    _ state: MirrorState, _ bounds: LogBounds
+    _ state: MirrorState, _ bounds: LogBounds, _ known: LastRecord?
   ) async throws -> MirrorFault? {
-    guard let digest = state.lastDigest, let mapEnd = state.mapEnds[direction.origin] else {
+    guard let digest = state.lastDigest, let last = lastMirrored(state), bounds.start <= last else {
       return nil
     }
-    let last = Offset(mapEnd.rawValue - 1)
-    guard bounds.start <= last else { return nil }
     let partition = state.partition(on: direction.origin)
-    let found = try await originReader.digests(of: partition, from: last, limit: 1, before: mapEnd)
-    guard let record = found.first else { return nil }
-    return record.digest == digest ? nil : .originChanged(origin: partition, at: last)
+    var found: RecordDigest?
+    if let known, known.offset == last {
+      found = known.digest
+    } else {
+      found = try await originReader.digests(
+        of: partition, from: last, limit: 1, before: last + 1
+      ).first?.digest
+    }
+    guard let found else { return nil }
+    return found == digest ? nil : .originChanged(origin: partition, at: last)
   }
 
   /// The destination holds more than the map knows: ours, if equal to the origin's next records. Where

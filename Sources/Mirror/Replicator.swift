@@ -14,6 +14,8 @@ package actor Replicator {
   private var isUrgent: Bool
   private let limits: LaneLimits
   private let stillness: Duration
+  /// For the first start; `nil` as any other.
+  private var firstStillness: Duration?
   private let logger: Logger
   private var lanes: [Lane] = []
   private var stopping = false
@@ -30,13 +32,14 @@ package actor Replicator {
   ///   - meter: takes the times of what lanes do, which is a little work for each record.
   ///   - stillness: how long the destination's ends have to stand still before a start believes that a
   ///     killed predecessor's last requests have arrived.
+  ///   - stoodStill: how long they were seen to stand still already, up to this moment.
   package init(
     direction: Direction, origin: ClusterConnection, destination: ClusterConnection,
     store: any MapStore, budgets: MirrorBudgets = MirrorBudgets(),
     order: BackfillOrder = BackfillOrder(),
     priority: @escaping @Sendable (TopicPartition) -> Int = { _ in 0 }, isUrgent: Bool = false,
     laneCount: Int, limits: LaneLimits = LaneLimits(), meter: LaneMeter? = nil,
-    stillness: Duration = .milliseconds(300), logger: Logger
+    stillness: Duration = .milliseconds(300), stoodStill: Duration = .zero, logger: Logger
   ) {
     self.direction = direction
     self.origin = origin
@@ -50,6 +53,7 @@ package actor Replicator {
     self.limits = limits
     self.meter = meter
     self.stillness = stillness
+    firstStillness = max(.zero, stillness - stoodStill)
     self.logger = logger
   }
 
@@ -102,7 +106,9 @@ package actor Replicator {
   private func runOnce(_ sources: [TopicPartition]) async throws {
     let reconciler = try Reconciler(
       direction: direction, origin: origin, destination: destination, store: store)
-    let outcomes = try await reconciler.reconcile(sources, stillness: stillness)
+    let outcomes = try await reconciler.reconcile(
+      sources, stillness: firstStillness ?? stillness)
+    firstStillness = nil
     // A record that the destination refuses for good would end every new producer.
     let refused = Set(
       progress.all.filter { if case .refused? = $0.value.fault { true } else { false } }.keys)

@@ -49,78 +49,106 @@ extension GroupError: OperatorError {
   package var runbook: String? { "group-not-empty.md" }
 }
 
-/// Carries groups' commits from one cluster to the other.
+/// Carries groups' commits from one cluster to the other, all groups at once: each question is asked for
+/// all of them before an answer is waited for.
 package struct GroupMover: Sendable {
   private let origin: Admin
   private let destination: Admin
-  private let direction: Direction
 
-  package init(origin: Admin, destination: Admin, direction: Direction) {
+  package init(origin: Admin, destination: Admin) {
     self.origin = origin
     self.destination = destination
-    self.direction = direction
   }
 
-  /// Waits until no client is in the group on the origin.
+  /// Waits until no client is in any of the groups on the origin.
   ///
   /// Throws: ``GroupError/active(group:cluster:members:)`` - after `patience`; or ``KafkaError``.
-  package func awaitVacant(_ group: String, patience: Duration) async throws {
+  package func awaitVacant(_ groups: [String], patience: Duration) async throws {
     let deadline = ContinuousClock.now + patience
+    var waiting = groups
+    var pause = Duration.milliseconds(5)
     while true {
-      let description = try await origin.describeGroup(group)
-      if description.isVacant { return }
+      let busy = try await origin.describeGroups(waiting).filter { !$0.isVacant }
+      guard let first = busy.first else { return }
       guard ContinuousClock.now < deadline else {
         throw GroupError.active(
-          group: group, cluster: origin.cluster,
-          members: description.members.map { "\($0.clientID) at \($0.host)" })
+          group: first.name, cluster: origin.cluster,
+          members: first.members.map { "\($0.clientID) at \($0.host)" })
       }
-      try await Task.sleep(for: .milliseconds(100))
+      waiting = busy.map(\.name)
+      try await Task.sleep(for: pause)
+      pause = min(pause * 2, .milliseconds(100))
     }
   }
 
-  /// Reads the group's final commits, translates, writes and reads back. The group has to be vacant.
+  /// Reads the groups' final commits, translates, writes and reads back. The groups have to be vacant.
+  /// Nothing is written unless the commits of every group can be translated.
   ///
+  /// - Parameter policies: by group; `error` where there is none.
+  /// Returns: by group.
   /// Throws: ``GroupError``, ``KafkaError``; ``GroupError/beyondMap(group:partition:commit:covered:)``
   /// passes as the mirror goes on.
   package func move(
-    _ group: String, partitions: [TranslationSource], policy: MissingCommitPolicy
-  ) async throws -> GroupTranslation {
-    let commits = try await origin.committedOffsets(of: group)
-    for partition in partitions {
+    _ groups: [String], partitions: TranslationTable, policies: [String: MissingCommitPolicy]
+  ) async throws -> [GroupTranslation] {
+    let commits = try await origin.committedOffsets(of: groups)
+    var translations: [GroupTranslation] = []
+    var wanted: [String: [TopicPartition: Offset]] = [:]
+    for group in groups {
+      let (translation, offsets) = try translate(
+        group, commits[group] ?? [:], partitions, policies[group] ?? .error)
+      translations.append(translation)
+      wanted[group] = offsets
+    }
+    try await destination.setCommittedOffsets(wanted)
+    let kept = try await destination.committedOffsets(of: groups)
+    for (group, offsets) in wanted.sorted(by: { $0.key < $1.key }) {
+      let kept = kept[group] ?? [:]
+      for (partition, offset) in offsets.sorted(by: { $0.key < $1.key })
+      where kept[partition] != offset {
+        throw GroupError.notKept(
+          group: group, partition: partition, written: offset, read: kept[partition])
+      }
+    }
+    // A client that outlived its pause could have committed meanwhile.
+    let again = try await origin.committedOffsets(of: groups)
+    for group in groups {
+      if let moved = again[group]?.first(where: { commits[group]?[$0.key] != $0.value }) {
+        throw GroupError.moved(group: group, partition: moved.key)
+      }
+    }
+    return translations
+  }
+
+  /// What has to be written for one group.
+  private func translate(
+    _ group: String, _ commits: [TopicPartition: Offset], _ partitions: TranslationTable,
+    _ policy: MissingCommitPolicy
+  ) throws(GroupError) -> (GroupTranslation, [TopicPartition: Offset]) {
+    let direction = partitions.direction
+    let sources = partitions.sources(for: commits)
+    for partition in sources {
       let name = partition.partition(on: direction.origin)
       guard let covered = partition.covered, let commit = commits[name], commit > covered else {
         continue
       }
-      throw GroupError.beyondMap(group: group, partition: name, commit: commit, covered: covered)
+      throw .beyondMap(group: group, partition: name, commit: commit, covered: covered)
     }
     if policy == .error,
-      !partitions.contains(where: { commits[$0.partition(on: direction.origin)] != nil })
+      !sources.contains(where: { commits[$0.partition(on: direction.origin)] != nil })
     {
-      throw GroupError.neverCommitted(group: group, cluster: origin.cluster)
+      throw .neverCommitted(group: group, cluster: origin.cluster)
     }
     let translation = GroupTranslation(
-      group: group, commits: commits, partitions: partitions, policy: policy,
-      direction: direction)
+      group: group, commits: commits, partitions: partitions, policy: policy)
     guard translation.uncommitted.isEmpty else {
-      throw GroupError.uncommitted(group: group, partitions: translation.uncommitted)
+      throw .uncommitted(group: group, partitions: translation.uncommitted)
     }
-    var wanted: [TopicPartition: Offset] = [:]
-    for partition in partitions {
+    var offsets: [TopicPartition: Offset] = [:]
+    for partition in sources {
       guard let offset = translation.offsets[partition.source] else { continue }
-      wanted[partition.partition(on: direction.destination)] = offset.destination
+      offsets[partition.partition(on: direction.destination)] = offset.destination
     }
-    try await destination.setCommittedOffsets(wanted, of: group)
-    let kept = try await destination.committedOffsets(of: group)
-    for (partition, offset) in wanted.sorted(by: { $0.key < $1.key })
-    where kept[partition] != offset {
-      throw GroupError.notKept(
-        group: group, partition: partition, written: offset, read: kept[partition])
-    }
-    // A client that outlived its pause could have committed meanwhile.
-    let again = try await origin.committedOffsets(of: group)
-    if let moved = again.first(where: { commits[$0.key] != $0.value }) {
-      throw GroupError.moved(group: group, partition: moved.key)
-    }
-    return translation
+    return (translation, offsets)
   }
 }

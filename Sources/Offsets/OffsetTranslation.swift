@@ -44,6 +44,23 @@ package struct TranslationSource: Sendable {
   }
 }
 
+/// The partitions that translation is about, found by topic: a group reads few of many.
+package struct TranslationTable: Sendable {
+  package let direction: Direction
+  /// By the topic's name on the direction's origin.
+  let byTopic: [String: [TranslationSource]]
+
+  package init(_ sources: [TranslationSource], _ direction: Direction) {
+    self.direction = direction
+    byTopic = Dictionary(grouping: sources) { $0.partition(on: direction.origin).topic }
+  }
+
+  /// The partitions of the topics in which the group has commits.
+  func sources(for commits: [TopicPartition: Offset]) -> [TranslationSource] {
+    Set(commits.keys.map(\.topic)).flatMap { byTopic[$0] ?? [] }
+  }
+}
+
 /// A group's commits on one cluster, translated to the other.
 package struct GroupTranslation: Hashable, Sendable {
   package let group: String
@@ -62,16 +79,15 @@ package struct GroupTranslation: Hashable, Sendable {
   ///
   /// - Parameter commits: by the partition's name on the direction's origin.
   package init(
-    group: String, commits: [TopicPartition: Offset], partitions: [TranslationSource],
-    policy: MissingCommitPolicy, direction: Direction
+    group: String, commits: [TopicPartition: Offset], partitions: TranslationTable,
+    policy: MissingCommitPolicy
   ) {
     self.group = group
-    let topics = Set(commits.keys.map(\.topic))
+    let direction = partitions.direction
     var offsets: [TopicPartition: TranslatedOffset] = [:]
     var uncommitted: [TopicPartition] = []
-    for partition in partitions {
+    for partition in partitions.sources(for: commits) {
       let origin = partition.partition(on: direction.origin)
-      guard topics.contains(origin.topic) else { continue }
       if let commit = commits[origin] {
         offsets[partition.source] = TranslatedOffset(
           origin: commit, destination: partition.translate(commit, direction))

@@ -49,6 +49,69 @@ package actor Comparator {
   ) async throws -> Verdict {
     let left = try RecordStream(source, range.source, range.sourceRange, hasher, budget.source)
     let right = try RecordStream(target, range.target, range.targetRange, hasher, budget.target)
+    return try await compare(range, left, right, onProgress)
+  }
+
+  /// Compares ranges that ``batches(of:)`` put together.
+  ///
+  /// Returns: verdicts in the order of `ranges`.
+  /// Throws: as ``compare(_:onProgress:)``.
+  package func compare(
+    batch ranges: [ComparisonRange], onProgress: @Sendable (Int64) -> Void = { _ in }
+  ) async throws -> [Verdict] {
+    if ranges.count == 1 { return [try await compare(ranges[0], onProgress: onProgress)] }
+    try Task.checkCancellation()
+    let lefts = try RangeBatch(source, hasher, budget.source)
+      .read(ranges.map { ($0.source, $0.sourceRange) })
+    try Task.checkCancellation()
+    let rights = try RangeBatch(target, hasher, budget.target)
+      .read(ranges.map { ($0.target, $0.targetRange) })
+    var verdicts: [Verdict] = []
+    for (index, range) in ranges.enumerated() {
+      let left = RecordStream(
+        range.source, range.sourceRange, lefts[index], hasher, budget.source)
+      let right = RecordStream(
+        range.target, range.targetRange, rights[index], hasher, budget.target)
+      verdicts.append(try await compare(range, left, right, onProgress))
+    }
+    return verdicts
+  }
+
+  /// Puts short ranges together, to be read at once; long ones stay alone. No partition is in one batch
+  /// twice.
+  package static func batches(of ranges: [ComparisonRange]) -> [[ComparisonRange]] {
+    var batches: [[ComparisonRange]] = []
+    var open: [ComparisonRange] = []
+    var records: Int64 = 0
+    func width(_ range: ComparisonRange) -> Int64 {
+      max(
+        range.sourceRange.upperBound - range.sourceRange.lowerBound,
+        range.targetRange.upperBound - range.targetRange.lowerBound)
+    }
+    for range in ranges {
+      let width = width(range)
+      guard width <= 2000 else {
+        batches.append([range])
+        continue
+      }
+      if open.count == 500 || records + width > 100_000
+        || open.contains(where: { $0.source == range.source || $0.target == range.target })
+      {
+        batches.append(open)
+        open = []
+        records = 0
+      }
+      open.append(range)
+      records += width
+    }
+    if !open.isEmpty { batches.append(open) }
+    return batches
+  }
+
+  private func compare(
+    _ range: ComparisonRange, _ left: RecordStream, _ right: RecordStream,
+    _ onProgress: @Sendable (Int64) -> Void
+  ) async throws -> Verdict {
     defer {
       left.close()
       right.close()

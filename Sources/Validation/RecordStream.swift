@@ -9,6 +9,12 @@ final class RecordStream {
     let parts: RecordHasher.Parts
     let isTombstone: Bool
 
+    init(_ message: ConsumedMessage, _ hasher: RecordHasher) {
+      offset = message.offset
+      (digest, parts) = hasher.digestAndParts(message)
+      isTombstone = message.isTombstone
+    }
+
     /// Records are the same wherever they stand.
     static func == (lhs: Element, rhs: Element) -> Bool { lhs.digest == rhs.digest }
 
@@ -22,7 +28,8 @@ final class RecordStream {
     }
   }
 
-  private let consumer: Consumer
+  /// `nil` where all was read before.
+  private let consumer: Consumer?
   private let partition: TopicPartition
   private let topic: Int
   private let range: Range<Offset>
@@ -50,7 +57,23 @@ final class RecordStream {
     if !finished { try consumer.start(partition, at: .offset(range.lowerBound)) }
   }
 
-  func close() { consumer.stop(partition) }
+  /// A range that was read before.
+  init(
+    _ partition: TopicPartition, _ range: Range<Offset>, _ elements: [Element],
+    _ hasher: RecordHasher, _ throttle: Throttle
+  ) {
+    consumer = nil
+    self.partition = partition
+    self.range = range
+    self.hasher = hasher
+    self.throttle = throttle
+    reader = throttle.reader()
+    topic = -1
+    buffer = elements
+    finished = true
+  }
+
+  func close() { consumer?.stop(partition) }
 
   /// The next record; `nil` behind the last one in range.
   func peek() throws(KafkaError) -> Element? {
@@ -75,6 +98,7 @@ final class RecordStream {
   }
 
   private func fill() throws(KafkaError) {
+    guard let consumer else { return }
     buffer.removeFirst(head)
     head = 0
     if throttle.portion(for: reader) == 0 {
@@ -90,10 +114,7 @@ final class RecordStream {
       case .record where message.offset >= range.upperBound: finished = true
       case .record where message.offset >= range.lowerBound:
         bytes += message.byteCount
-        let (digest, parts) = hasher.digestAndParts(message)
-        buffer.append(
-          Element(
-            offset: message.offset, digest: digest, parts: parts, isTombstone: message.isTombstone))
+        buffer.append(Element(message, hasher))
         if message.offset + 1 >= range.upperBound { finished = true }
       case .record: break
       case .endOfPartition: finished = message.offset >= range.lowerBound

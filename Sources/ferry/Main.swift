@@ -36,6 +36,6 @@ struct Ferry: ParsableCommand {
       VetoCommand.self, AckCommand.self, ThrottleCommand.self, RollbackCommand.self,
       FinalizeCommand.self,
       ValidateCommand.self, TranslateCommand.self, JournalCommand.self, ServeCommand.self,
-      BenchCommand.self, DoctorCommand.self,
+      BenchCommand.self, DoctorCommand.self, ReportCommand.self,
     ])
 }

@@ -45,6 +45,10 @@ struct StatusCommand: AsyncParsableCommand {
           "  given up: \(gap.partition) offsets \(gap.from) to \(gap.to.rawValue - 1), which the source dropped\n"
       }
       if let step = stage.step { text += "  now:      \(step.summary)\n" }
+      if let seconds = stage.windowSeconds {
+        text +=
+          "  window:   clients stood still for \((seconds * 100).rounded() / 100) s before the switch; `ferry report` says what for\n"
+      }
       if let reason = stage.rollbackReason { text += "  went back because \(reason)\n" }
       if !stage.approvals.isEmpty {
         text += "  approved: \(stage.approvals.joined(separator: ", "))\n"

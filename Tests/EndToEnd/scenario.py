@@ -73,21 +73,7 @@ class Scenario:
 
     def __enter__(self) -> Scenario:
         try:
-            self.sandbox = self.spawn(
-                [PYTHON, str(SANDBOX / "sandbox.py"), "serve", "--brokers", "source,target"]
-                + ["--dir", str(self.directory / "brokers")]
-                + (["--sasl", self.sasl] if self.sasl else [])
-                + (["--acl"] if self.client else []),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-            ready = self.read_sandbox()
-            self.kind = ready["kind"]
-            self.source = ready["brokers"]["source"]["bootstrap"]
-            self.target = ready["brokers"]["target"]["bootstrap"]
-            self.logins = {name: each.get("sasl") for name, each in ready["brokers"].items()}
-            self.prefix = f"t{os.getpid()}x{time.time_ns() % 10**9}" if self.kind == "user" else ""
+            self.start_brokers()
             self.workload(
                 "prepare", "--source", self.source, "--records", str(self.records),
                 "--profile", "small", "--prefix", self.prefix,
@@ -107,6 +93,23 @@ class Scenario:
         except BaseException:
             self.close()
             raise
+
+    def start_brokers(self) -> None:
+        self.sandbox = self.spawn(
+            [PYTHON, str(SANDBOX / "sandbox.py"), "serve", "--brokers", "source,target"]
+            + ["--dir", str(self.directory / "brokers")]
+            + (["--sasl", self.sasl] if self.sasl else [])
+            + (["--acl"] if self.client else []),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        ready = self.read_sandbox()
+        self.kind = ready["kind"]
+        self.source = ready["brokers"]["source"]["bootstrap"]
+        self.target = ready["brokers"]["target"]["bootstrap"]
+        self.logins = {name: each.get("sasl") for name, each in ready["brokers"].items()}
+        self.prefix = f"t{os.getpid()}x{time.time_ns() % 10**9}" if self.kind == "user" else ""
 
     def __exit__(self, *_: object) -> None:
         self.close()

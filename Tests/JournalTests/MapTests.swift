@@ -59,9 +59,14 @@ import Testing
         }
         try journal.appendMap(checkpoints, lease: lease)
       }
+      let all = try journal.loadMaps()
+      #expect(Set(all.keys) == Set(partitions))
       for partition in partitions {
         #expect(try journal.loadMap(partition).map == expected[partition] ?? OffsetMap())
+        #expect(try journal.loadMap(partition) == all[partition])
       }
+      let some = Set(partitions.prefix(2))
+      #expect(try journal.loadMaps(some) == all.filter { some.contains($0.key) })
     }
     guard case .intact = try journal.verify() else {
       Issue.record("\(try journal.verify())")
@@ -170,6 +175,7 @@ import Testing
         sourceRange: Offset(Int64(range.lowerBound))..<Offset(Int64(range.upperBound)),
         records: 3, digest: RecordDigest(low: 7, high: 8), lease: lease)
       #expect(try journal.validatedUpTo(partition) == Offset(Int64(end)))
+      #expect(try journal.validatedUpTo() == [partition: Offset(Int64(end))])
     }
     #expect(try journal.validatedRanges(partition).map(\.digest.low) == [7, 7, 7, 7, 7])
   }

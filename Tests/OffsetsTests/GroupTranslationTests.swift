@@ -27,9 +27,9 @@ struct GroupTranslationTests {
   ) throws -> GroupTranslation {
     GroupTranslation(
       group: "billing", commits: commits,
-      partitions: [
-        try source(second, start: 2, end: 8), try source(first), try source(other),
-      ], policy: policy, direction: direction)
+      partitions: TranslationTable(
+        [try source(second, start: 2, end: 8), try source(first), try source(other)], direction),
+      policy: policy)
   }
 
   @Test(
@@ -48,8 +48,8 @@ struct GroupTranslationTests {
   func backward(commit: Int64, expected: Int64) throws {
     let source = try Self.source(Self.first, end: 10)
     let back = GroupTranslation(
-      group: "billing", commits: [source.target: Offset(commit)], partitions: [source],
-      policy: .error, direction: .reverse)
+      group: "billing", commits: [source.target: Offset(commit)],
+      partitions: TranslationTable([source], .reverse), policy: .error)
     #expect(back.offsets[Self.first]?.destination == Offset(expected))
     #expect(back.offsets[Self.first]?.origin == Offset(commit))
   }

@@ -170,6 +170,59 @@ struct ComparatorTests {
       ])
   }
 
+  @Test("Short ranges that are read together find what they find one by one")
+  func batch() async throws {
+    let sandbox = try await Sandbox.shared.value
+    let connections = (await sandbox.connection(.source), await sandbox.connection(.target))
+    let records = Self.numbered(40)
+    var ranges: [ComparisonRange] = []
+    for number in 0..<6 {
+      let left = TopicPartition(try await sandbox.topic(on: .source), 0)
+      let right = TopicPartition(try await sandbox.topic(on: .target), 0)
+      var target = records
+      switch number {
+      case 1: target.remove(at: 30)
+      case 2: target[20].value = []
+      case 3: target.swapAt(25, 26)
+      case 4: target.append(Record(key: nil, value: nil, timestamp: 1))
+      default: break
+      }
+      try await RecordWriter(connections.0).write(records, to: left)
+      try await RecordWriter(connections.1).write(target, to: right)
+      let runs: [(Int64, Int64, Int64)] = number == 1 ? [(0, 0, 30), (31, 30, 9)] : [(0, 0, 40)]
+      ranges.append(
+        ComparisonRange(
+          source: left, target: right, sourceRange: Offset(number == 5 ? 7 : 0)..<Offset(40),
+          targetRange: Offset(number == 5 ? 7 : 0)..<Offset(Int64(target.count)),
+          map: try Self.map(runs), isCompacted: false))
+    }
+    let batches = Comparator.batches(of: ranges)
+    #expect(batches.map(\.count) == [6])
+    let comparator = try Comparator(source: connections.0, target: connections.1)
+    let together = try await comparator.compare(batch: batches[0])
+    #expect(together.map(\.differenceCount) == [0, 1, 1, 2, 1, 0])
+    for (range, verdict) in zip(ranges, together) {
+      #expect(try await comparator.compare(range) == verdict)
+    }
+  }
+
+  @Test("No batch holds a long range beside others, or a partition twice")
+  func batches() {
+    let partition = TopicPartition("orders", 0)
+    func range(_ partition: TopicPartition, _ count: Int64) -> ComparisonRange {
+      ComparisonRange(
+        source: partition, target: partition, sourceRange: Offset(0)..<Offset(count),
+        targetRange: Offset(0)..<Offset(1), map: nil, isCompacted: false)
+    }
+    let short = (0..<1200 as Range<Int32>).map { range(TopicPartition("few", $0), 1) }
+    let batches = Comparator.batches(
+      of: [range(partition, 9), range(TopicPartition("long", 0), 9000), range(partition, 9)] + short
+    )
+    #expect(batches.map(\.count).sorted() == [1, 1, 201, 500, 500])
+    #expect(batches.allSatisfy { Set($0.map(\.source)).count == $0.count })
+    #expect(batches.reduce(0) { $0 + $1.count } == 1203)
+  }
+
   @Test("What arrives behind a fixed range raises no alarm")
   func fixedRange() async throws {
     let records = Self.numbered(20)

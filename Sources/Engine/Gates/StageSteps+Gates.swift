@@ -91,12 +91,14 @@ extension StageSteps {
   /// A partition that has lost what was compared of it, to be copied anew.
   func firstUnproved(mirroredBefore proof: Proof) async throws -> TopicPartition? {
     let store = try JournalMapStore(context.ledger)
+    let maps = try store.maps(of: context.partitions)
+    let validated = try context.ledger.journal.validatedUpTo()
     for topic in context.topics where !topic.isCompacted {
       for partition in topic.partitions {
         guard let end = proof.ends[partition], let row = store.partitions[partition],
-          let first = try await store.map(of: partition).segments.first, first.sourceStart < end
+          let first = maps[partition]?.segments.first, first.sourceStart < end
         else { continue }
-        let proved = try context.ledger.journal.validatedUpTo(row.id) ?? Offset(0)
+        let proved = validated[row.id] ?? Offset(0)
         if proved < end { return partition }
       }
     }

@@ -26,6 +26,36 @@ extension MigrationJournal {
     }
   }
 
+  /// Everything stored about the mirrors of all registered partitions, at one moment and in one go: asked
+  /// for one by one, a thousand partitions take a second or more.
+  ///
+  /// - Parameter wanted: only these; `nil` is all.
+  ///
+  /// Throws: `unreadable` - a stored block is damaged or missing; `busy`, `storage`.
+  package func loadMaps(
+    _ wanted: Set<PartitionID>? = nil
+  ) throws(JournalError) -> [PartitionID: StoredMap] {
+    try read { db in
+      let rows = try Self.partitions(db).filter { wanted?.contains($0.id) ?? true }
+      var maps = Dictionary(uniqueKeysWithValues: rows.map { ($0.id, MapAssembly()) })
+      let blocks = try Row.fetchCursor(
+        db, sql: "SELECT partition, number, data FROM map_block ORDER BY partition, number")
+      while let block = try blocks.next() {
+        try maps[PartitionID(rawValue: block["partition"])]?.append(
+          number: block["number"], data: block["data"])
+      }
+      return Dictionary(
+        uniqueKeysWithValues: rows.map { row in
+          (
+            row.id,
+            StoredMap(
+              map: maps[row.id]?.map ?? OffsetMap(), lastDigest: row.lastDigest,
+              positions: row.positions)
+          )
+        })
+    }
+  }
+
   /// The bytes that the map's blocks take, without SQLite's own.
   ///
   /// Throws: `unreadable`, `busy`, `storage`.
@@ -75,23 +105,14 @@ extension MigrationJournal {
   }
 
   static func map(_ partition: PartitionID, _ db: Database) throws -> OffsetMap {
-    var map = OffsetMap()
+    var assembly = MapAssembly()
     let blocks = try Row.fetchCursor(
       db, sql: "SELECT number, data FROM map_block WHERE partition = ? ORDER BY number",
       arguments: [partition.rawValue])
-    var number: Int64 = 0
     while let block = try blocks.next() {
-      guard block["number"] as Int64 == number else {
-        throw OffsetMapCodec.Damaged(reason: "map block \(number) is missing")
-      }
-      for segment in try OffsetMapCodec.decode(block["data"]) {
-        do { try map.append(segment) } catch {
-          throw OffsetMapCodec.Damaged(reason: "map block \(number) overlaps the one before")
-        }
-      }
-      number += 1
+      try assembly.append(number: block["number"], data: block["data"])
     }
-    return map
+    return assembly.map
   }
 
   private static func append(_ checkpoint: MapCheckpoint, _ db: Database) throws {
@@ -119,5 +140,23 @@ extension MigrationJournal {
     guard db.changesCount == 1 else {
       throw JournalError.invalid(reason: "there is no partition \(id.rawValue)")
     }
+  }
+}
+
+/// A map that is put together from its blocks, in order.
+private struct MapAssembly {
+  private(set) var map = OffsetMap()
+  private var number: Int64 = 0
+
+  mutating func append(number found: Int64, data: Data) throws {
+    guard found == number else {
+      throw OffsetMapCodec.Damaged(reason: "map block \(number) is missing")
+    }
+    for segment in try OffsetMapCodec.decode(data) {
+      do { try map.append(segment) } catch {
+        throw OffsetMapCodec.Damaged(reason: "map block \(number) overlaps the one before")
+      }
+    }
+    number += 1
   }
 }

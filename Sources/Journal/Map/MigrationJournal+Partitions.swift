@@ -9,24 +9,37 @@ extension MigrationJournal {
   package func registerPartition(
     source: TopicPartition, target: TopicPartition, lease: Lease
   ) throws(JournalError) -> PartitionID {
+    try write(lease) { db in try Self.register(source, target, db) }
+  }
+
+  /// As ``registerPartition(source:target:lease:)`` for many, all or none.
+  package func registerPartitions(
+    _ pairs: [(source: TopicPartition, target: TopicPartition)], lease: Lease
+  ) throws(JournalError) {
     try write(lease) { db in
-      if let row = try Self.partition(.source, source, db) {
-        guard row.target == target else {
-          throw JournalError.pinned(source: source, pinned: row.target, asked: target)
-        }
-        return row.id
-      }
-      if let row = try Self.partition(.target, target, db) {
-        throw JournalError.targetTaken(target: target, by: row.source)
-      }
-      try db.execute(
-        sql: """
-          INSERT INTO partition (source_topic, source_partition, target_topic, target_partition)
-          VALUES (?, ?, ?, ?)
-          """,
-        arguments: [source.topic, source.partition, target.topic, target.partition])
-      return PartitionID(rawValue: db.lastInsertedRowID)
+      for (source, target) in pairs { _ = try Self.register(source, target, db) }
     }
+  }
+
+  private static func register(
+    _ source: TopicPartition, _ target: TopicPartition, _ db: Database
+  ) throws -> PartitionID {
+    if let row = try partition(.source, source, db) {
+      guard row.target == target else {
+        throw JournalError.pinned(source: source, pinned: row.target, asked: target)
+      }
+      return row.id
+    }
+    if let row = try partition(.target, target, db) {
+      throw JournalError.targetTaken(target: target, by: row.source)
+    }
+    try db.execute(
+      sql: """
+        INSERT INTO partition (source_topic, source_partition, target_topic, target_partition)
+        VALUES (?, ?, ?, ?)
+        """,
+      arguments: [source.topic, source.partition, target.topic, target.partition])
+    return PartitionID(rawValue: db.lastInsertedRowID)
   }
 
   /// Every registered partition, by source topic and partition.

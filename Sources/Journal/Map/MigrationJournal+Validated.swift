@@ -12,6 +12,21 @@ extension MigrationJournal {
     partition: PartitionID, sourceRange: Range<Offset>, records: Int64, digest: RecordDigest,
     lease: Lease
   ) throws(JournalError) {
+    try recordValidated(
+      [
+        (
+          partition,
+          ValidatedRange(sourceRange: sourceRange, records: records, digest: digest)
+        )
+      ], lease: lease)
+  }
+
+  /// As ``recordValidated(partition:sourceRange:records:digest:lease:)`` for many ranges, in one
+  /// transaction.
+  package func recordValidated(
+    _ ranges: [(partition: PartitionID, range: ValidatedRange)], lease: Lease
+  ) throws(JournalError) {
+    guard !ranges.isEmpty else { return }
     try write(lease) { db in
       let statement = try db.cachedStatement(
         sql: """
@@ -20,11 +35,14 @@ extension MigrationJournal {
           ON CONFLICT DO UPDATE SET
             records = excluded.records, digest = excluded.digest, time = excluded.time
           """)
-      try statement.execute(
-        arguments: [
-          partition.rawValue, sourceRange.lowerBound.rawValue, sourceRange.upperBound.rawValue,
-          records, digest.data, Date().milliseconds,
-        ])
+      for (partition, range) in ranges {
+        try statement.execute(
+          arguments: [
+            partition.rawValue, range.sourceRange.lowerBound.rawValue,
+            range.sourceRange.upperBound.rawValue, range.records, range.digest.data,
+            range.time.milliseconds,
+          ])
+      }
     }
   }
 
@@ -53,13 +71,35 @@ extension MigrationJournal {
   package func validatedUpTo(_ partition: PartitionID) throws(JournalError) -> Offset? {
     var end: Offset?
     for range in try validatedRanges(partition).map(\.sourceRange) {
-      guard let reached = end else {
-        end = range.upperBound
-        continue
-      }
-      if range.lowerBound > reached { break }
-      end = max(reached, range.upperBound)
+      guard let next = Self.reach(end, range) else { break }
+      end = next
     }
     return end
+  }
+
+  /// As ``validatedUpTo(_:)`` of all partitions of which something is validated, in one go.
+  package func validatedUpTo() throws(JournalError) -> [PartitionID: Offset] {
+    try read { db in
+      let rows = try Row.fetchCursor(
+        db,
+        sql: """
+          SELECT partition, source_start, source_end FROM validated
+          ORDER BY partition, source_start, source_end
+          """)
+      var ends: [PartitionID: Offset] = [:]
+      while let row = try rows.next() {
+        let id = PartitionID(rawValue: row["partition"])
+        let range = Offset(row["source_start"] as Int64)..<Offset(row["source_end"] as Int64)
+        // A range behind a gap is followed only by others behind it.
+        if let next = Self.reach(ends[id], range) { ends[id] = next }
+      }
+      return ends
+    }
+  }
+
+  /// How far a range leads on from `end`; `nil` where there is a gap before it.
+  private static func reach(_ end: Offset?, _ range: Range<Offset>) -> Offset? {
+    guard let end else { return range.upperBound }
+    return range.lowerBound > end ? nil : max(end, range.upperBound)
   }
 }

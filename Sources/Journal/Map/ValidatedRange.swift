@@ -11,4 +11,13 @@ package struct ValidatedRange: Hashable, Sendable {
   package let digest: RecordDigest
   /// When it was recorded.
   package let time: Date
+
+  package init(
+    sourceRange: Range<Offset>, records: Int64, digest: RecordDigest, time: Date = Date()
+  ) {
+    self.sourceRange = sourceRange
+    self.records = records
+    self.digest = digest
+    self.time = time
+  }
 }
