@@ -49,7 +49,7 @@ extension EngineError: OperatorError {
     case .fencesFerry(let cluster):
       "the fence's ACLs would keep Ferry's own mirror from writing to the \(cluster) cluster, so it was not put up"
     case .fenceLocksOut(let topics, let cluster):
-      "no ACL applies to \(topics.joined(separator: ", ")) on the \(cluster) cluster: the fence's denial would be the first, and lock out everyone else as well"
+      "no ACL that the \(cluster) cluster shows applies to \(topics.joined(separator: ", ")): the fence's denial would be the first, and lock out everyone else as well; or it has no authorizer, or does not let Ferry describe ACLs"
     case .openTransaction(let partition, let stableEnd, let end):
       "\(partition) has an open transaction: readers reach offset \(stableEnd), the log ends at \(end)"
     case .drainTooSlow(let within, let left):
