@@ -79,6 +79,30 @@ struct Operator {
     throw EngineError.commandRefused(
       "no engine answered within 60 s; the command stays in the journal")
   }
+
+  /// Shows the running engine's progress until `stage` has arrived at `phase`.
+  ///
+  /// Throws: `EngineError` - it stopped before, or its engine did.
+  func follow(_ stage: String, to phase: Phase) async throws {
+    let printer = ProgressPrinter()
+    while true {
+      // Looked at first: what an engine did before it ended stands in the journal that is read then.
+      let isRunning = try isEngineRunning
+      let status = try MigrationStatus.read(plan, journalPath: journal.path)
+      printer.show(status)
+      guard let now = status.stages.first(where: { $0.stage == stage }) else { return }
+      if now.state == phase { return }
+      if let failure = now.failure {
+        throw EngineError.stageStopped(
+          stage: stage, step: now.step?.rawValue ?? now.state.rawValue, reason: failure)
+      }
+      guard isRunning else {
+        throw EngineError.commandRefused(
+          "the engine ended before \(stage) was \(phase.rawValue); `ferry run` goes on with it")
+      }
+      try await Task.sleep(for: .milliseconds(200))
+    }
+  }
 }
 
 struct AckCommand: AsyncParsableCommand {
@@ -145,7 +169,8 @@ struct RollbackCommand: AsyncParsableCommand {
       return
     }
     if now.wayBack != .underway { _ = try await desk.send(command) }
-    try await follow(desk, stage)
+    try await desk.follow(stage, to: .rolledBack)
+    try report(desk, stage)
   }
 
   /// Says how it went, against what was predicted.
@@ -155,31 +180,12 @@ struct RollbackCommand: AsyncParsableCommand {
     let outcome = now.flatMap { $0.rolledBack == nil ? nil : RollbackCard.text($0) }
     Console.out("\(stage): rolled back" + (outcome.map { "; the way back \($0)" } ?? ""))
   }
-
-  private func follow(_ desk: Operator, _ stage: String) async throws {
-    let printer = ProgressPrinter()
-    while true {
-      let status = try MigrationStatus.read(
-        desk.plan, journalPath: options.journalPath(desk.plan))
-      printer.show(status)
-      guard let now = status.stages.first(where: { $0.stage == stage }) else { return }
-      if now.state == .rolledBack { return try report(desk, stage) }
-      if let failure = now.failure {
-        throw EngineError.stageStopped(
-          stage: stage, step: now.step?.rawValue ?? "rollback", reason: failure)
-      }
-      if status.engine == nil {
-        throw EngineError.commandRefused(
-          "the engine ended before \(stage) was back; run `ferry rollback` again")
-      }
-      try await Task.sleep(for: .milliseconds(200))
-    }
-  }
 }
 
 struct FinalizeCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "finalize", abstract: "Give up a soaking stage's way back, for good.")
+    commandName: "finalize", abstract: "Give up a soaking stage's way back, for good.",
+    discussion: "Ends when the reverse mirror is stopped and what Ferry had set is restored.")
 
   @OptionGroup var options: PlanOptions
   @Option(help: "The stage; may be left out where there is only one.") var stage: String?
@@ -190,6 +196,7 @@ struct FinalizeCommand: AsyncParsableCommand {
     let command = try Operator.command("finalize", stage: stage)
     if try desk.isEngineRunning {
       _ = try await desk.send(command)
+      try await desk.follow(stage, to: .finalized)
     } else {
       var request = MigrationEngine.Request()
       request.stage = stage
