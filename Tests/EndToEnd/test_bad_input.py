@@ -24,7 +24,7 @@ WRAPPER = """#!/usr/bin/env bash
 case "$(cat misbehave 2>/dev/null):$FERRY_ACTION:$FERRY_CLUSTER:${{FERRY_GROUP:-}}" in
   fence-noop:fence:source:*) exit 0 ;;
   fence-hangs:fence:source:*) sleep 300 ;;
-  pause-noop:pause:source:billing) exit 0 ;;
+  pause-noop:pause:source:*billing) exit 0 ;;
   switch-fails:switch:target:*) echo "cannot switch, password $FERRY_TEST_SECRET" >&2; exit 3 ;;
 esac
 exec {hook} "$@"
@@ -97,7 +97,7 @@ class BadInputTests(unittest.TestCase):
 
             again: list[str] = []
             attempt("fence-noop", "does not hold", "orders.events", "records/s")
-            attempt("pause-noop", "group billing still has members")
+            attempt("pause-noop", "billing still has members")
             attempt("switch-fails", "hook exec ./hook switch failed", "[redacted]")
             attempt("fence-hangs", "ran longer than")
             self.assertNotIn(SECRET, scenario.log.read_text())
@@ -123,10 +123,12 @@ class BadInputTests(unittest.TestCase):
             self.expect(scenario.ferry("run", **environment), 5, "changed after the run began")
             scenario.plan.write_text(good)
             self.expect(scenario.ferry("validate", **environment), 0, " 0 differences")
-            self.expect(scenario.ferry("translate", "billing", **environment), 0, "orders.events:0")
+            prefix = f"{scenario.prefix}." if scenario.prefix else ""
+            billing, position = f"{prefix}billing", f"{prefix}orders.events:0:5"
+            self.expect(scenario.ferry("translate", billing, **environment), 0, "orders.events:0")
             self.expect(
-                scenario.ferry("translate", "orders.events:0:5", "--to", "source", **environment),
-                0, "orders.events:0:5 -> orders.events:0:5",
+                scenario.ferry("translate", position, "--to", "source", **environment),
+                0, f"{position} -> {position}",
             )  # fmt: skip
             self.expect(scenario.ferry("rollback", "--yes", **environment), 0, "rolled back")
             time.sleep(1)

@@ -17,13 +17,17 @@ from scenario import Scenario, ferry_binary
 
 class BenchTests(unittest.TestCase):
     def left(self, scenario: Scenario) -> list[str]:
-        """Bench topics on both clusters."""
-        found: list[str] = []
-        for servers in (scenario.source, scenario.target):
-            admin = KafkaAdminClient(bootstrap_servers=servers)
-            found += [t for t in admin.list_topics() if t.startswith("ferry.bench.")]
-            admin.close()
-        return found
+        """Bench topics on both clusters, once what was deleted has had time to leave the lists."""
+        deadline = time.monotonic() + 20
+        while True:
+            found: list[str] = []
+            for servers in (scenario.source, scenario.target):
+                admin = KafkaAdminClient(bootstrap_servers=servers)
+                found += [t for t in admin.list_topics() if t.startswith("ferry.bench.")]
+                admin.close()
+            if not found or time.monotonic() > deadline:
+                return found
+            time.sleep(0.2)
 
     def test_it_measures_and_cleans_up(self) -> None:
         with Scenario(records=10) as scenario:
