@@ -84,9 +84,27 @@ struct Desk: Sendable {
             outcome: CommandOutcome(
               accepted: true, message: "stopped, until its condition has cleared")
           ))
+      case "strays":
+        try leaveStrays(command)
       default:
         try pass(on: command)
       }
+    }
+  }
+
+  private func leaveStrays(_ command: OperatorCommand) throws {
+    guard let runner = runners.first(where: { $0.context.stage.name == command.stage }) else {
+      try ledger.refuse(command, "the plan has no stage \(command.stage ?? "")")
+      return
+    }
+    let tripwire = runner.context.tripwire
+    do {
+      let before = tripwire.strays
+      _ = try StrayDesk.settle(command, runner.context.stage.name, before, ledger)
+      let decided = ledger.strayDecisions(of: runner.context.stage.name).last?.strays ?? []
+      tripwire.decide(decided)
+    } catch EngineError.commandRefused {
+      // It has its answer.
     }
   }
 
@@ -125,7 +143,22 @@ struct Desk: Sendable {
       board.setLag(stage, isForward ? topics.reduce(0) { $0 + $1.lag } : nil)
       let isReverse = runner.context.machine.phase.isReverseMirrored
       try? await runner.steps.checkTripwire()
+      await lookAtCosts(runner)
       board.setToDrain(stage, isReverse ? try? await runner.steps.reverseLag() : nil)
+    }
+  }
+
+  /// Every five seconds: all maps and commits are read for it.
+  private func lookAtCosts(_ runner: StageRunner) async {
+    let stage = runner.context.stage.name
+    let live = board.live(stage)
+    let wayBack = runner.context.machine.wayBack
+    guard wayBack != .underway else { return }
+    if live.costs?.wayBack == wayBack, let at = live.costsAt, .now - at < .seconds(5) { return }
+    if let costs = try? await runner.steps.rollbackCosts() {
+      board.setCosts(stage, costs)
+    } else if wayBack == .nothingToUndo || wayBack == .none {
+      board.setCosts(stage, nil)
     }
   }
 
@@ -170,6 +203,9 @@ extension MigrationStatus {
         forecast: forecast(stage.name), strays: strays(stage.name),
         rolledBack: folded.rollbackOutcome(stage.name))
       found.windowSeconds = folded.windowSeconds[stage.name]
+      found.strayDecisions = (folded.strays[stage.name] ?? []).filter {
+        $0.attempt == machine.attempt
+      }
       found.gates = live.gates
       found.waivers = folded.waivers(of: stage.name)
       found.paused = folded.holds[stage.name]

@@ -147,6 +147,12 @@ package struct Doctor: Sendable {
     {
       for stage in status.stages {
         for fault in stage.faults { diagnosis.trouble(fault, "see Runbooks/mirror-stopped.md") }
+        for stray in stage.strays {
+          diagnosis.trouble(
+            stray.summary,
+            "stop the writer, then `ferry strays \(planFile) --stage \(stage.stage) --leave --reason ...`"
+          )
+        }
       }
     }
   }

@@ -24,6 +24,7 @@ package struct Inquiry: Sendable {
     let comparator = try Comparator(
       source: clusters.source, target: clusters.target,
       budget: ReadBudget(bytesPerSecond: plan.validate.bytesPerSecond))
+    let folded = try Folded(journal, strategies: plan.strategies)
     var verdicts: [Verdict] = []
     for row in try journal.partitions() where !row.source.topic.hasPrefix("ferry.canary.") {
       let map = try journal.loadMap(row.id).map
@@ -40,7 +41,10 @@ package struct Inquiry: Sendable {
         try await comparator.compare(
           ComparisonRange(
             source: row.source, target: row.target, sourceRange: from..<sourceEnd,
-            targetRange: targetFrom..<targetEnd, map: map, isCompacted: isCompacted),
+            targetRange: targetFrom..<targetEnd, map: map, isCompacted: isCompacted,
+            passedOver: folded.leftStrays(of: row.source, attempt: nil).flatMap {
+              map.gaps(in: $0, on: .source)
+            }),
           onProgress: onProgress))
     }
     return verdicts

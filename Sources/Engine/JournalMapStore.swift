@@ -114,6 +114,14 @@ struct JournalMapStore: MapStore {
     return true
   }
 
+  func accept(
+    foreign ranges: [Range<Offset>], of source: TopicPartition, _ direction: Direction
+  ) async throws -> Bool {
+    guard direction == .reverse else { return false }
+    let left = Stretches(ranges: ledger.leftStrays(of: source))
+    return ranges.allSatisfy(left.cover)
+  }
+
   func truncate(
     _ source: TopicPartition, to end: Offset, on role: ClusterRole, lastDigest: RecordDigest?,
     position: Offset, _ direction: Direction

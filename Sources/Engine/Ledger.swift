@@ -104,6 +104,19 @@ final class Ledger: Sendable {
     folded.withLock { $0.recreated[topic]?.drift }
   }
 
+  /// Ranges of a source partition in which strays stay, in one attempt or (`nil`) in any.
+  func leftStrays(of partition: TopicPartition, attempt: Int? = nil) -> [Range<Offset>] {
+    folded.withLock { $0.leftStrays(of: partition, attempt: attempt) }
+  }
+
+  /// What was decided about strays in the stage's present attempt.
+  func strayDecisions(of stage: String) -> [StrayDecision] {
+    folded.withLock { folded in
+      let attempt = folded.machine(of: stage).attempt
+      return (folded.strays[stage] ?? []).filter { $0.attempt == attempt }
+    }
+  }
+
   var gaps: [AcceptedGap] { folded.withLock { $0.gaps } }
 
   /// Applies `event` to the stage's machine and writes both in one transaction, with what the step
@@ -186,6 +199,8 @@ package enum EntryKind: String, Sendable {
   case retention
   /// A stage goes back: see ``RollbackForecast``.
   case forecast
+  /// What others wrote to the source after the switch stays there: see ``StrayDecision``.
+  case stray
   /// A hook ran.
   case hook
   /// A rate was set: see ``Throttling``.
@@ -218,6 +233,8 @@ package struct Evidence: Codable, Sendable, Hashable {
   package var ends: [TopicPartition: Offset] = [:]
   /// Groups that kept their promise on the target; `nil` where the step does not look at that.
   package var verified: [String]?
+  /// What carrying commits back meant to each group; `nil` where the step does not do that.
+  package var groups: [RollbackForecast.Group]?
   /// Seconds the step took.
   package var seconds: Double?
   /// What they were spent on, in order; what is left over was spent on nothing that has a name.
@@ -274,6 +291,8 @@ package struct Folded: Sendable {
   /// When each stage began to go back, and when it was back.
   private var wentBack: [String: (from: Date, to: Date?)] = [:]
   package var savedRetention: [String: [String: [String: String?]]] = [:]
+  /// What was decided about strays, by stage.
+  package private(set) var strays: [String: [StrayDecision]] = [:]
   private var waivers: [String: [Waiver]] = [:]
   package var holds: [String: Order] = [:]
   package var vetoes: [String: Set<Int>] = [:]
@@ -289,9 +308,21 @@ package struct Folded: Sendable {
   func rollbackOutcome(_ stage: String) -> RollbackOutcome? {
     guard let (from, end) = wentBack[stage], let to = end else { return nil }
     let attempt = machine(of: stage).attempt
+    let forecast = forecasts["\(stage)/\(attempt)"]
+    // Evidence of an earlier attempt says nothing of this one.
+    let step = [Step.translateBack, .recallGroups].first {
+      begun.contains("\(stage)/\(attempt)/\($0.rawValue)")
+    }
     return RollbackOutcome(
-      predictedSeconds: forecasts["\(stage)/\(attempt)"]?.seconds,
-      actualSeconds: to.timeIntervalSince(from))
+      predictedSeconds: forecast?.seconds, actualSeconds: to.timeIntervalSince(from),
+      predictedGroups: forecast?.groups ?? [],
+      groups: step.flatMap { evidence["\(stage)/\($0.rawValue)"]?.groups } ?? [])
+  }
+
+  /// Ranges of a source partition in which strays stay, in one attempt or (`nil`) in any.
+  package func leftStrays(of partition: TopicPartition, attempt: Int?) -> [Range<Offset>] {
+    strays.values.joined().filter { attempt == nil || $0.attempt == attempt }.flatMap(\.strays)
+      .filter { $0.partition == partition }.map(\.range)
   }
 
   package func machine(of stage: String) -> CutoverMachine {
@@ -393,6 +424,8 @@ package struct Folded: Sendable {
       fenceRules["\(stage)/\(entry.cluster.rawValue)"] = entry.rules
     case .retention:
       savedRetention[stage] = try JSON.value(SavedRetention.self, event.payload).topics
+    case .stray:
+      strays[stage, default: []].append(try JSON.value(StrayDecision.self, event.payload))
     case .hook:
       let entry = try JSON.value(HookRecord.self, event.payload)
       if let action = entry.id.split(separator: "/").dropFirst(2).first {

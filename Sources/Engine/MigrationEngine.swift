@@ -6,6 +6,7 @@ internal import KafkaModel
 package import Logging
 internal import Mirror
 package import Plan
+internal import Synchronization
 
 /// Runs a migration: takes the lease, resumes every stage where its journal left it, listens to
 /// operators, and ends when all stages rest.
@@ -32,7 +33,8 @@ package struct MigrationEngine: Sendable {
   package enum Outcome: Sendable {
     case finalized
     case rolledBack(stage: String, reason: String)
-    case stopped(stage: String, step: Step, reason: String)
+    /// `isDrift`: the clusters are not what was reviewed.
+    case stopped(stage: String, step: Step, reason: String, isDrift: Bool)
     /// The stages run on, but something asked the engine to end.
     case interrupted
   }
@@ -207,7 +209,9 @@ package struct MigrationEngine: Sendable {
       let machine = runner.context.machine
       let stage = runner.context.stage.name
       if let failure = machine.failure {
-        return .stopped(stage: stage, step: failure.step, reason: failure.reason)
+        return .stopped(
+          stage: stage, step: failure.step, reason: failure.reason,
+          isDrift: runner.context.hasDrifted.load(ordering: .relaxed))
       }
       if machine.phase == .rolledBack {
         return .rolledBack(stage: stage, reason: machine.rollbackReason ?? "")

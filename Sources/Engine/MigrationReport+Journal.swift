@@ -64,6 +64,8 @@ private struct StageReader {
     case .acknowledgement:
       let acknowledgement = try JSON.value(Acknowledgement.self, event.payload)
       note("\(acknowledgement.hook) done by \(acknowledgement.order.summary)", event)
+    case .stray:
+      note("strays: " + (try JSON.value(StrayDecision.self, event.payload)).summary, event)
     case .hook:
       let hook = try JSON.value(HookRecord.self, event.payload)
       found.hooks.append(
@@ -115,7 +117,8 @@ private struct StageReader {
     stage.rollbackReason = end.rollbackReason
     stage.rolledBack = folded.rollbackOutcome(plan.name).map {
       MigrationReport.Rollback(
-        predictedSeconds: $0.predictedSeconds, actualSeconds: $0.actualSeconds)
+        predictedSeconds: $0.predictedSeconds, actualSeconds: $0.actualSeconds,
+        groups: $0.groupSummaries)
     }
     return stage
   }

@@ -94,6 +94,14 @@ actor MirrorControl {
     await ending.task.value
   }
 
+  /// Starts the running mirror anew: it reconciles every partition.
+  func restart() async throws {
+    guard let ending = running else { return }
+    await stop()
+    guard running == nil else { return }
+    try await start(ending.direction, Array(ending.partitions), isUrgent: true)
+  }
+
   var direction: Direction? { running?.direction }
 
   /// The running mirror's progress, of every partition that it has reconciled.

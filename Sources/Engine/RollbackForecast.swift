@@ -25,6 +25,7 @@ package struct RollbackForecast: Codable, Hashable, Sendable {
   /// Born on the target and not carried back yet; `nil` where the reverse mirror does not run.
   package let recordsToDrain: Int64?
   package let bytesToDrain: Int64?
+  /// From live commits and the offset map; empty until they were looked at.
   package let groups: [Group]
   /// Why it is not possible now; empty where it is.
   package let blockers: [String]
@@ -37,6 +38,20 @@ package struct RollbackForecast: Codable, Hashable, Sendable {
 package struct RollbackOutcome: Codable, Hashable, Sendable {
   package let predictedSeconds: Double?
   package let actualSeconds: Double
+  /// What it was to mean to each group, and what it meant.
+  package let predictedGroups: [RollbackForecast.Group]
+  package let groups: [RollbackForecast.Group]
+}
+
+extension RollbackOutcome {
+  /// For people, a line a group.
+  package var groupSummaries: [String] {
+    let predicted = Dictionary(predictedGroups.map { ($0.group, $0) }) { first, _ in first }
+    return groups.map { group in
+      "\(group.group) re-read \(group.reRead), skipped \(group.skipped)"
+        + (predicted[group.group].map { "; predicted were \($0.reRead) and \($0.skipped)" } ?? "")
+    }
+  }
 }
 
 /// Computes forecasts from the steps' durations in the journal and the mirror's live numbers.
@@ -60,13 +75,17 @@ struct RollbackForecaster {
     let bytes = live.toDrain.flatMap { records in
       live.records > 0 ? records * live.bytes / live.records : nil
     }
+    // On the way back it holds what was computed before.
+    let costs = live.costs.flatMap {
+      machine.wayBack == .underway || $0.wayBack == machine.wayBack ? $0 : nil
+    }
     let limit = isDraining ? limit() : nil
     return RollbackForecast(
       parts: parts, seconds: parts.reduce(0) { $0 + $1.seconds },
       recordsToDrain: isDraining ? live.toDrain : nil, bytesToDrain: isDraining ? bytes : nil,
-      // Each commit stands at a record of the map, or right behind its end: exact both ways.
-      groups: context.groups.map { RollbackForecast.Group(group: $0, reRead: 0, skipped: 0) },
-      blockers: isDraining ? live.faults + context.tripwire.strays.map(\.summary) : [],
+      groups: costs?.groups ?? [],
+      blockers: (isDraining ? live.faults + context.tripwire.strays.map(\.summary) : [])
+        + (costs?.blockers ?? []),
       until: limit?.until,
       untilReason: limit?.reason ?? "nothing that it needs is dropped with time")
   }

@@ -28,6 +28,8 @@ final class StageContext: Sendable {
   let stillSince = Mutex<ContinuousClock.Instant?>(nil)
   /// The gates were passed under this engine, not under one that died since.
   let passedGates = Atomic(false)
+  /// What failed last is that something is not as it was reviewed.
+  let hasDrifted = Atomic(false)
 
   init(
     plan: MigrationPlan, stage: StagePlan, estate: Estate, clusters: Clusters, ledger: Ledger,
@@ -155,6 +157,7 @@ final class StageContext: Sendable {
     let names = partitions(on: direction.destination)
     let bounds = try await steadily { try await admin.bounds(of: names) }
     let maps = try store.maps(of: partitions)
+    let attempt = machine.attempt
     var sources: [TranslationSource] = []
     for topic in topics {
       for partition in topic.partitions {
@@ -163,10 +166,20 @@ final class StageContext: Sendable {
         sources.append(
           TranslationSource(
             map: maps[partition] ?? OffsetMap(), source: partition, target: target,
-            destinationStart: log.start, destinationEnd: log.end))
+            destinationStart: log.start, destinationEnd: log.end,
+            strays: strays(in: maps[partition] ?? OffsetMap(), partition, attempt: attempt)))
       }
     }
     return TranslationTable(sources, direction)
+  }
+}
+
+extension StageContext {
+  /// What others wrote to a source partition and what stays there, in one attempt or (`nil`) in any.
+  func strays(
+    in map: OffsetMap, _ partition: TopicPartition, attempt: Int? = nil
+  ) -> [Range<Offset>] {
+    ledger.leftStrays(of: partition, attempt: attempt).flatMap { map.gaps(in: $0, on: .source) }
   }
 }
 

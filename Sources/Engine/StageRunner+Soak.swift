@@ -2,6 +2,7 @@ internal import Cutover
 internal import Kafka
 internal import KafkaModel
 internal import Logging
+internal import Mirror
 internal import Plan
 
 extension StageRunner {
@@ -17,14 +18,25 @@ extension StageRunner {
   /// grace and is not stopped.
   func soak() async throws -> Outcome {
     let start = ContinuousClock.now
-    var watches: [Int: Watch] = [:]
-    defer {
-      context.board.setWaiting(stage, nil)
-      context.board.setCountdown(stage, nil)
+    defer { context.board.setWaiting(stage, nil) }
+    return try await watchTriggers { next in
+      context.board.setWaiting(stage, waiting(since: start, next))
     }
+  }
+
+  /// Watches groups that have moved before their producers, as ``soak()`` does; gates say what is waited
+  /// for meanwhile.
+  func watchMovedGroups() async throws -> Outcome { try await watchTriggers { _ in } }
+
+  private func watchTriggers(_ onLook: (Watch?) -> Void) async throws -> Outcome {
+    var watches: [Int: Watch] = [:]
+    defer { context.board.setCountdown(stage, nil) }
     while true {
       for (index, trigger) in context.stage.rollbackOn.enumerated() {
         try await look(at: trigger, index, &watches)
+      }
+      if context.stage.strays == .rollback, context.machine.phase == .soaking {
+        try lookForStrays(&watches)
       }
       let next = watches.filter { $0.value.due != nil }.min { $0.value.due! < $1.value.due! }
       if let next, let due = next.value.due {
@@ -35,14 +47,60 @@ extension StageRunner {
         }
         // Either this takes the countdown or a veto does, never both.
         if ContinuousClock.now >= due, context.board.decideCountdown(stage) != nil {
+          if next.key == strayTrigger, try await !leaveStrays() {
+            watches[next.key] = nil
+            continue
+          }
           return .event(.rollback(reason: EngineError.trigger(next.value.reason).summary))
         }
       } else {
         context.board.setCountdown(stage, nil)
       }
-      context.board.setWaiting(stage, waiting(since: start, next?.value))
+      onLook(next?.value)
       try await Task.sleep(for: .milliseconds(200))
     }
+  }
+
+  /// Numbered behind the triggers of the plan.
+  private var strayTrigger: Int { context.stage.rollbackOn.count }
+
+  private func lookForStrays(_ watches: inout [Int: Watch]) throws {
+    let index = strayTrigger
+    let strays = context.tripwire.strays
+    let isVetoed = context.ledger.vetoes(of: stage).contains(index)
+    guard !strays.isEmpty else {
+      watches[index] = nil
+      if isVetoed {
+        try context.ledger.record(
+          .veto, stage: stage,
+          Veto(trigger: index, attempt: context.machine.attempt, order: nil))
+      }
+      return
+    }
+    var watch = watches[index] ?? Watch(aboveSince: .now)
+    watch.due = isVetoed ? nil : watch.due ?? .now + StrayPolicy.grace
+    watch.reason = strays.map(\.summary).joined(separator: "; ")
+    watches[index] = watch
+  }
+
+  /// Lets the reverse mirror go on around what others wrote: the way back needs it.
+  ///
+  /// Returns: whether it does, within half a minute.
+  private func leaveStrays() async throws -> Bool {
+    let strays = context.tripwire.strays
+    guard !strays.isEmpty else { return false }
+    try context.ledger.record(
+      .stray, stage: stage,
+      StrayDecision(strays: strays, attempt: context.machine.attempt, order: nil))
+    context.tripwire.decide(strays)
+    let deadline = ContinuousClock.now + .seconds(30)
+    while ContinuousClock.now < deadline {
+      if !context.tripwire.isDeciding {
+        return try await !context.mirrors.uncheckedProgress().values.contains { $0.fault != nil }
+      }
+      try await Task.sleep(for: .milliseconds(50))
+    }
+    return false
   }
 
   private func waiting(since start: ContinuousClock.Instant, _ next: Watch?) -> String {

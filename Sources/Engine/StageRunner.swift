@@ -44,7 +44,7 @@ struct StageRunner: Sendable {
 
   enum Outcome: Sendable {
     case done(Evidence)
-    case failed(String, hint: String)
+    case failed(String, hint: String, isDrift: Bool = false)
     case stop(any Error)
     /// Source topics have got more partitions, which are to be mirrored.
     case grown([String: Int32])
@@ -105,7 +105,9 @@ struct StageRunner: Sendable {
       return .stop(error)
     } catch let error as any OperatorError {
       let page = error.runbook.map { "; see Runbooks/\($0)" } ?? ""
-      return .failed(error.summary, hint: error.hint + page)
+      return .failed(
+        error.summary, hint: error.hint + page,
+        isDrift: (error as? EngineError)?.isDrift ?? false)
     } catch {
       return .failed("\(error)", hint: "see the log above")
     }
@@ -130,6 +132,13 @@ struct StageRunner: Sendable {
           }
         }
       }
+      if step == .follow {
+        group.addTask {
+          do { return try await self.watchMovedGroups() } catch is CancellationError {
+            return .cancelled
+          }
+        }
+      }
       let first = try await group.next() ?? .cancelled
       group.cancelAll()
       // What is cancelled may still act for a moment: nothing else happens until it has ended.
@@ -149,7 +158,8 @@ struct StageRunner: Sendable {
     while true {
       switch try await sentry.look(context) {
       case .grown(let counts): return .grown(counts)
-      case .drift(let error): return .failed(error.summary, hint: error.hint)
+      case .drift(let error):
+        return .failed(error.summary, hint: error.hint, isDrift: error.isDrift)
       case nil: try await Task.sleep(for: TopicSentry.interval)
       }
     }
@@ -165,7 +175,10 @@ struct StageRunner: Sendable {
       }
       await context.mirrors.stop()
     } catch let error as any OperatorError where !(error is JournalError) {
-      try await settle(step, .failed(error.summary, hint: error.hint))
+      try await settle(
+        step,
+        .failed(
+          error.summary, hint: error.hint, isDrift: (error as? EngineError)?.isDrift ?? false))
     }
   }
 
@@ -192,7 +205,9 @@ struct StageRunner: Sendable {
     case .rollback where context.machine.wayBack == .retreat:
       // Going back from the target rests on the reverse mirror: better refused now than stuck behind a
       // fence on the target.
-      let blocks = try await mirrorFaults + context.tripwire.strays.map(\.summary)
+      let blocks =
+        try await mirrorFaults + context.tripwire.strays.map(\.summary)
+        + (context.tripwire.isDeciding ? ["the reverse mirror looks at the strays once more"] : [])
       return blocks.isEmpty ? nil : "the way back is blocked: \(blocks.joined(separator: "; "))"
     case .finalize: return try await steps.obstacleToFinalize()
     default: return nil
@@ -213,8 +228,9 @@ struct StageRunner: Sendable {
       for note in evidence.notes { context.logger.info("\(step.rawValue): \(note)") }
       try context.ledger.record(.done(step), stage: stage, evidence: evidence)
       Failpoint.hit("done:\(step.rawValue)")
-    case .failed(let reason, let hint):
+    case .failed(let reason, let hint, let isDrift):
       guard let step else { return }
+      context.hasDrifted.store(isDrift, ordering: .relaxed)
       context.logger.error("\(step.rawValue) failed: \(reason)\n  next: \(hint)")
       try context.ledger.record(.failed(step, reason: reason), stage: stage)
     case .grown(let counts):

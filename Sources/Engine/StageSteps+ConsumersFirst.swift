@@ -13,7 +13,8 @@ extension StageSteps {
     var watch = Stopwatch()
     try await ensureMirrors()
     try await awaitSettledMirror()
-    watch.lap("mirror runs")
+    try await checkGatesAgain()
+    watch.lap("mirror runs, gates still open")
     try await pauseGroups(.source)
     watch.lap("groups paused")
     var evidence = try await carryCommits(.forward, &watch) {

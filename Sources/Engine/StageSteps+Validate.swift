@@ -86,7 +86,8 @@ extension StageSteps {
           ComparisonRange(
             source: partition, target: topic.target(of: partition), sourceRange: from..<end,
             targetRange: mapped..<(map.translate(end, from: .source) ?? map.end(on: .target)!),
-            map: map, isCompacted: topic.isCompacted))
+            map: map, isCompacted: topic.isCompacted,
+            passedOver: context.strays(in: map, partition)))
       }
     }
     var (evidence, verdicts) = try await compare(ranges, budget)
@@ -125,7 +126,8 @@ extension StageSteps {
         ranges.append(
           ComparisonRange(
             source: partition, target: topic.target(of: partition), sourceRange: base..<end,
-            targetRange: from..<to, map: map, isCompacted: topic.isCompacted))
+            targetRange: from..<to, map: map, isCompacted: topic.isCompacted,
+            passedOver: context.strays(in: map, partition)))
       }
     }
     return try await compare(ranges, ReadBudget()).evidence

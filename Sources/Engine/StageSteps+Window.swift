@@ -135,7 +135,10 @@ extension StageSteps {
     let partitions = context.partitions
     let states = try await store.states(of: partitions, direction)
     for (partition, state) in zip(partitions, states) {
-      let expected = state.expectedEnd(direction)
+      var expected = state.expectedEnd(direction)
+      if direction == .reverse {
+        expected = Stretches(ranges: context.ledger.leftStrays(of: partition)).passing(expected)
+      }
       guard let end = ends[partition], end != expected else { continue }
       let name = context.name(of: partition, on: direction.destination)
       throw EngineError.partitionStopped(
@@ -177,19 +180,17 @@ extension StageSteps {
     let first = try await sources()
     watch.lap("offset maps loaded")
     var policies: [String: MissingCommitPolicy] = [:]
-    for group in groups {
-      policies[group] = context.plan.groupRule(for: group).flatMap {
-        MissingCommitPolicy(rawValue: $0.missingCommit.rawValue)
-      }
-    }
+    for group in groups { policies[group] = context.missingCommitPolicy(of: group) }
     let known = policies
-    let moved = try await awaitingMap(first, sources) { sources in
-      try await context.steadily {
+    let (moved, costs) = try await awaitingMap(first, sources) { sources in
+      let moved = try await context.steadily {
         try await mover.move(groups, partitions: sources, policies: known)
       }
+      return (moved, moved.map { RollbackForecast.Group($0.group, sources.cost(of: $0)) })
     }
     watch.lap("commits read, translated, written and read back")
     var evidence = Evidence()
+    if direction == .reverse { evidence.groups = costs.sorted { $0.group < $1.group } }
     evidence.notes = moved.sorted { $0.group < $1.group }.map { moved in
       "group \(moved.group): "
         + moved.offsets.sorted { $0.key < $1.key }.map {

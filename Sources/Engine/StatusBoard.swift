@@ -35,6 +35,8 @@ package struct MigrationStatus: Codable, Sendable {
     package var forecast: RollbackForecast?
     /// What others wrote to the source since the switch.
     package var strays: [StrayWrite] = []
+    /// What was decided about such records in this attempt.
+    package var strayDecisions: [StrayDecision] = []
     /// How the last rollback of this attempt went.
     package var rolledBack: RollbackOutcome?
     /// For how long clients stood still, from the fence to the call of the switch hook; `nil` before
@@ -87,6 +89,8 @@ final class StatusBoard: Sendable {
     var topics: [TopicStatus] = []
     var sampled: (records: Int64, at: ContinuousClock.Instant)?
 
+    var costs: RollbackCosts?
+    var costsAt: ContinuousClock.Instant?
     var gates: [GateVerdict] = []
     var busyRate = BusyRate()
     var countdown: Countdown?
@@ -176,6 +180,13 @@ final class StatusBoard: Sendable {
 
   func setToDrain(_ stage: String, _ records: Int64?) {
     live.withLock { $0[stage, default: Live()].toDrain = records }
+  }
+
+  func setCosts(_ stage: String, _ costs: RollbackCosts?) {
+    live.withLock { live in
+      live[stage, default: Live()].costs = costs
+      live[stage]?.costsAt = .now
+    }
   }
 
   func live(_ stage: String) -> Live { live.withLock { $0[stage] ?? Live() } }

@@ -27,7 +27,11 @@ final class Tripwire: Sendable {
     var at: ContinuousClock.Instant?
     var looks: [TopicPartition: Look] = [:]
     var strays: [StrayWrite] = []
+    /// People have decided; the mirror has to start anew with that.
+    var decision = Decision.none
   }
+
+  private enum Decision { case none, taken, starting }
 
   private let state = Mutex(State())
 
@@ -36,6 +40,33 @@ final class Tripwire: Sendable {
 
   /// What was found last.
   var strays: [StrayWrite] { state.withLock { $0.strays } }
+
+  /// Something was decided about what was found, and the mirror has yet to go on with it.
+  var isDeciding: Bool { state.withLock { $0.decision != .none } }
+
+  /// Something was decided about these strays, and journalled.
+  func decide(_ strays: [StrayWrite]) {
+    state.withLock { state in
+      let decided = Set(strays.map(\.partition))
+      state.strays.removeAll { decided.contains($0.partition) }
+      state.looks = state.looks.filter { !decided.contains($0.key) }
+      state.decision = .taken
+    }
+  }
+
+  /// Whether the mirror has to be started anew, once for each decision.
+  func takeDecision() -> Bool {
+    state.withLock { state in
+      guard state.decision == .taken else { return false }
+      state.decision = .starting
+      return true
+    }
+  }
+
+  /// The mirror that was started anew has looked at every partition.
+  func endDecision() {
+    state.withLock { if $0.decision == .starting { $0.decision = .none } }
+  }
 
   /// Looks again, if the last look was long enough ago.
   ///
@@ -78,6 +109,13 @@ extension StageSteps {
   func checkTripwire() async throws {
     guard context.machine.phase.isReverseMirrored, await context.mirrors.direction == .reverse
     else { return }
+    if context.tripwire.takeDecision() { try await context.mirrors.restart() }
+    if context.tripwire.isDeciding {
+      let faults = try await context.mirrors.uncheckedProgress().values.contains { $0.fault != nil }
+      let isSettled = try? await context.mirrors.isSettled()
+      guard faults || isSettled == true else { return }
+      context.tripwire.endDecision()
+    }
     let mirrored = try await context.mirrors.uncheckedProgress()
     let ends = try await context.ends(on: .source, stable: false)
     let before = Set(context.tripwire.strays)

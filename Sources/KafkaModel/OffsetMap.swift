@@ -119,6 +119,18 @@ package struct OffsetMap: Sendable, Equatable {
     return found
   }
 
+  /// The stretches of `range` on `role`'s log at which no mirrored record stands, in order.
+  package func gaps(in range: Range<Offset>, on role: ClusterRole) -> [Range<Offset>] {
+    var gaps: [Range<Offset>] = []
+    var next = range.lowerBound
+    for pair in pairs(in: range, on: role) {
+      if pair.start(on: role) > next { gaps.append(next..<pair.start(on: role)) }
+      next = pair.end(on: role)
+    }
+    if next < range.upperBound { gaps.append(next..<range.upperBound) }
+    return gaps
+  }
+
   /// Binary search: the index of the first segment whose end on `role`'s log lies after `offset`.
   private func firstSegment(endingAfter offset: Offset, on role: ClusterRole) -> Int {
     var low = 0

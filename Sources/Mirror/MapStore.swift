@@ -62,6 +62,12 @@ package protocol MapStore: Sendable {
   func accept(
     gap: Range<Offset>, of source: TopicPartition, _ direction: Direction
   ) async throws -> Bool
+  /// Somebody else wrote the records in `ranges` to the destination.
+  ///
+  /// Returns: whether people have decided that they stay there, and the mirror goes on around them.
+  func accept(
+    foreign ranges: [Range<Offset>], of source: TopicPartition, _ direction: Direction
+  ) async throws -> Bool
   /// Forgets pairs at or behind `end` on `role`'s log.
   func truncate(
     _ source: TopicPartition, to end: Offset, on role: ClusterRole, lastDigest: RecordDigest?,
@@ -69,6 +75,10 @@ package protocol MapStore: Sendable {
 }
 
 extension MapStore {
+  package func accept(
+    foreign ranges: [Range<Offset>], of source: TopicPartition, _ direction: Direction
+  ) async throws -> Bool { false }
+
   package func states(
     of sources: [TopicPartition], _ direction: Direction
   ) async throws -> [MirrorState] {

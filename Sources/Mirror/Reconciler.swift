@@ -216,30 +216,33 @@ package struct Reconciler: Sendable {
     let read = try await originReader.digests(
       of: from, from: state.position, limit: Int(dropped) + written.count)
     var state = state
-    var segments: [OffsetSegment] = []
+    var found = Tail(written, read, from: start, to: end, dropped: Int(dropped))
     var fault: MirrorFault?
-    for (index, record) in written.enumerated() {
-      let twin = Int(dropped) + index
-      guard twin < read.count, read[twin].digest == record.digest,
-        record.offset == start + Int64(index)
-      else {
-        fault = .foreignWrite(destination: to, at: record.offset)
-        break
+    if let first = found.foreign.first?.lowerBound {
+      // Where records were dropped the first one has to speak for them.
+      let isDoubtful = dropped > 0 && first == start
+      if !isDoubtful,
+        try await store.accept(foreign: found.foreign, of: state.source, direction)
+      {
+        // What was written behind them comes behind them.
+        if found.foreign.last?.upperBound == end { state.destinationBase = end }
+      } else {
+        fault = .foreignWrite(destination: to, at: first)
+        found.own.removeAll { $0.offset > first }
       }
+    }
+    var segments: [OffsetSegment] = []
+    for (offset, twin) in found.own {
       // The first one speaks for those that were dropped before it.
-      for known in (index == 0 ? 0 : twin)...twin {
-        let here = expected + Int64(known)
+      for known in (segments.isEmpty ? twin - Int(offset == start ? dropped : 0) : twin)...twin {
+        let here = offset + Int64(known - twin)
         segments.append(
           direction == .forward
             ? OffsetSegment(sourceStart: read[known].offset, targetStart: here, count: 1)
             : OffsetSegment(sourceStart: here, targetStart: read[known].offset, count: 1))
       }
-      state.lastDigest = record.digest
+      state.lastDigest = read[twin].digest
       state.position = read[twin].offset + 1
-    }
-    if fault == nil, start + Int64(written.count) < end {
-      // Positions without a readable record, which this mirror never leaves behind.
-      fault = .foreignWrite(destination: to, at: start + Int64(written.count))
     }
     if let last = segments.last {
       state.mapEnds = [.source: last.sourceEnd, .target: last.targetEnd]
@@ -282,5 +285,42 @@ package struct Reconciler: Sendable {
       state.source, to: end, on: direction.destination, lastDigest: digest, position: position,
       direction)
     return try await store.state(of: state.source, direction)
+  }
+}
+
+/// Records behind the map's end on the destination, held against the origin's next ones.
+private struct Tail {
+  /// Those that are the mirror's own: where they stand, and the number of their twin.
+  var own: [(offset: Offset, twin: Int)] = []
+  /// Stretches that the mirror did not write, in order: records of others, and positions without a
+  /// readable record, which a mirror never leaves behind.
+  var foreign: [Range<Offset>] = []
+
+  /// - Parameter dropped: how many of the origin's next records the destination has dropped already.
+  init(
+    _ written: [PartitionReader.Digested], _ read: [PartitionReader.Digested], from start: Offset,
+    to end: Offset, dropped: Int
+  ) {
+    var next = start
+    var twin = dropped
+    for record in written {
+      if record.offset > next { add(next..<record.offset) }
+      next = record.offset + 1
+      if twin < read.count, read[twin].digest == record.digest {
+        own.append((record.offset, twin))
+        twin += 1
+      } else {
+        add(record.offset..<next)
+      }
+    }
+    if next < end { add(next..<end) }
+  }
+
+  private mutating func add(_ range: Range<Offset>) {
+    if let last = foreign.last, last.upperBound == range.lowerBound {
+      foreign[foreign.count - 1] = last.lowerBound..<range.upperBound
+    } else {
+      foreign.append(range)
+    }
   }
 }

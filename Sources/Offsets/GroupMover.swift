@@ -101,7 +101,10 @@ package struct GroupMover: Sendable {
       wanted[group] = offsets
     }
     try await destination.setCommittedOffsets(wanted)
-    let kept = try await destination.committedOffsets(of: groups)
+    // A client that outlived its pause could have committed meanwhile.
+    async let readBack = destination.committedOffsets(of: groups)
+    async let readAgain = origin.committedOffsets(of: groups)
+    let (kept, again) = try await (readBack, readAgain)
     for (group, offsets) in wanted.sorted(by: { $0.key < $1.key }) {
       let kept = kept[group] ?? [:]
       for (partition, offset) in offsets.sorted(by: { $0.key < $1.key })
@@ -110,8 +113,6 @@ package struct GroupMover: Sendable {
           group: group, partition: partition, written: offset, read: kept[partition])
       }
     }
-    // A client that outlived its pause could have committed meanwhile.
-    let again = try await origin.committedOffsets(of: groups)
     for group in groups {
       if let moved = again[group]?.first(where: { commits[group]?[$0.key] != $0.value }) {
         throw GroupError.moved(group: group, partition: moved.key)

@@ -20,10 +20,12 @@ package struct TranslationSource: Sendable {
   /// Every record of the origin before this offset is in the map. `nil` where the mirror was drained:
   /// then a commit behind the map's end stands at the end of the log.
   package let covered: Offset?
+  /// Stretches of the source's log that others wrote after the switch, and that stay there alone.
+  package let strays: [Range<Offset>]
 
   package init(
     map: OffsetMap, source: TopicPartition, target: TopicPartition, destinationStart: Offset,
-    destinationEnd: Offset, covered: Offset? = nil
+    destinationEnd: Offset, covered: Offset? = nil, strays: [Range<Offset>] = []
   ) {
     self.map = map
     self.source = source
@@ -31,6 +33,7 @@ package struct TranslationSource: Sendable {
     self.destinationStart = destinationStart
     self.destinationEnd = destinationEnd
     self.covered = covered
+    self.strays = strays
   }
 
   package func partition(on role: ClusterRole) -> TopicPartition {
@@ -38,9 +41,37 @@ package struct TranslationSource: Sendable {
   }
 
   /// The offset that continues, on the destination, exactly where `committed` would on the origin: that
-  /// of the first mirrored record at or after it, or the next mirrored position where there is none.
+  /// of the first mirrored record at or after it, or the next mirrored position where there is none. On the
+  /// way back strays right before it come first: whoever stands there has read all before them, and
+  /// nothing behind.
   package func translate(_ committed: Offset, _ direction: Direction) -> Offset {
-    map.translate(committed, from: direction.origin) ?? destinationEnd
+    var place = map.translate(committed, from: direction.origin) ?? destinationEnd
+    guard direction == .reverse else { return place }
+    while let stretch = strays.last(where: { $0.upperBound == place && !$0.isEmpty }) {
+      place = stretch.lowerBound
+    }
+    return place
+  }
+
+  /// What it means to a group that stands at `committed` on the origin to go on at `place` on the
+  /// destination, in records. Strays that it passes over count as skipped.
+  package func cost(
+    of committed: Offset, at place: Offset, _ direction: Direction
+  ) -> (reRead: Int64, skipped: Int64) {
+    func count(_ range: Range<Offset>) -> Int64 {
+      map.pairs(in: range, on: direction.origin).reduce(0) { $0 + $1.count }
+    }
+    // The map ascends on both sides: what lies before `place` there lies before this offset here.
+    let border =
+      map.translate(place, from: direction.destination)
+      ?? max(map.end(on: direction.origin) ?? committed, committed)
+    var skipped = committed < border ? count(committed..<border) : 0
+    if direction == .reverse {
+      skipped += strays.reduce(0) { sum, stretch in
+        sum + max(0, min(stretch.upperBound, place) - stretch.lowerBound)
+      }
+    }
+    return (border < committed ? count(border..<committed) : 0, skipped)
   }
 }
 
@@ -53,6 +84,19 @@ package struct TranslationTable: Sendable {
   package init(_ sources: [TranslationSource], _ direction: Direction) {
     self.direction = direction
     byTopic = Dictionary(grouping: sources) { $0.partition(on: direction.origin).topic }
+  }
+
+  /// What a translation means to its group, in records. Where a policy chose for a partition, all that it
+  /// may have read there counts as read again, or none of it as skipped: nobody knows.
+  package func cost(of translation: GroupTranslation) -> (reRead: Int64, skipped: Int64) {
+    var sum: (reRead: Int64, skipped: Int64) = (0, 0)
+    for source in byTopic.values.joined() {
+      guard let offset = translation.offsets[source.source] else { continue }
+      let committed = offset.origin ?? source.map.end(on: direction.origin) ?? Offset(0)
+      let cost = source.cost(of: committed, at: offset.destination, direction)
+      sum = (sum.reRead + cost.reRead, sum.skipped + cost.skipped)
+    }
+    return sum
   }
 
   /// The partitions of the topics in which the group has commits.

@@ -30,6 +30,7 @@ package struct StagePlan: Hashable, Sendable, Encodable {
   /// How long the rollback triggers are watched after the switch.
   package let soak: Duration
   package let rollbackOn: [RollbackTrigger]
+  package let strays: StrayPolicy
   /// Whether the source topics keep all their records while the stage can go back from the target.
   package let extendRetention: Bool
   /// Where the stage stands.
@@ -38,7 +39,7 @@ package struct StagePlan: Hashable, Sendable, Encodable {
   /// Where a stage stands is no part of what it means, so it is not encoded.
   private enum CodingKeys: CodingKey {
     case name, topics, groups, strategy, after, fence, unfence, stability, gates, switchClients
-    case soak, rollbackOn, extendRetention
+    case soak, rollbackOn, strays, extendRetention
   }
 }
 

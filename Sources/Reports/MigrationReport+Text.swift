@@ -20,6 +20,7 @@ extension MigrationReport.Stage {
       text += "  the way back took \(Self.seconds(rolledBack.actualSeconds))"
       text += rolledBack.predictedSeconds.map { ", predicted were \(Self.seconds($0))" } ?? ""
       text += "\n"
+      for group in rolledBack.groups { text += "    \(group)\n" }
     }
     if let window { text += Self.text(window) }
     if !steps.isEmpty { text += "  steps\n" }

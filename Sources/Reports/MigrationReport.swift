@@ -73,10 +73,13 @@ package struct MigrationReport: Codable, Sendable {
   package struct Rollback: Codable, Sendable, Hashable {
     package let predictedSeconds: Double?
     package let actualSeconds: Double
+    /// What it meant to groups, and was to mean, for people.
+    package let groups: [String]
 
-    package init(predictedSeconds: Double?, actualSeconds: Double) {
+    package init(predictedSeconds: Double?, actualSeconds: Double, groups: [String]) {
       self.predictedSeconds = predictedSeconds
       self.actualSeconds = actualSeconds
+      self.groups = groups
     }
   }
 

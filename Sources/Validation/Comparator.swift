@@ -118,9 +118,9 @@ package actor Comparator {
     }
     var verdict = Verdict(source: range.source, target: range.target)
     if range.isCompacted {
-      try compareLatest(left, right, &verdict)
+      try compareLatest(left, right, range.passedOver, &verdict)
     } else {
-      try await comparePairs(left, right, range.map, &verdict, onProgress)
+      try await comparePairs(left, right, range, &verdict, onProgress)
     }
     return verdict
   }
@@ -128,13 +128,15 @@ package actor Comparator {
   /// Walks both sides at once. A record without its counterpart is remembered, since one that turns up
   /// elsewhere was reordered rather than lost.
   private func comparePairs(
-    _ left: RecordStream, _ right: RecordStream, _ map: OffsetMap?, _ verdict: inout Verdict,
-    _ onProgress: @Sendable (Int64) -> Void
+    _ left: RecordStream, _ right: RecordStream, _ range: ComparisonRange,
+    _ verdict: inout Verdict, _ onProgress: @Sendable (Int64) -> Void
   ) async throws {
+    let map = range.map
     var unpairedLeft: [RecordStream.Element] = []
     var unpairedRight: [RecordStream.Element] = []
     while let record = try left.peek() {
       left.advance()
+      if range.passedOver.contains(where: { $0.contains(record.offset) }) { continue }
       verdict.records += 1
       verdict.digest = hasher.chain(verdict.digest, record.digest)
       if verdict.records % 4096 == 0 {
@@ -215,9 +217,10 @@ package actor Comparator {
   }
 
   private func compareLatest(
-    _ left: RecordStream, _ right: RecordStream, _ verdict: inout Verdict
+    _ left: RecordStream, _ right: RecordStream, _ passedOver: [Range<Offset>],
+    _ verdict: inout Verdict
   ) throws {
-    let ours = try latest(left)
+    let ours = try latest(left, passedOver)
     let theirs = try latest(right)
     verdict.records = left.count
     for (key, element) in ours.sorted(by: { $0.value.offset < $1.value.offset }) {
@@ -240,11 +243,12 @@ package actor Comparator {
   }
 
   private func latest(
-    _ stream: RecordStream
+    _ stream: RecordStream, _ passedOver: [Range<Offset>] = []
   ) throws -> [RecordDigest: RecordStream.Element] {
     var found: [RecordDigest: RecordStream.Element] = [:]
     while let element = try stream.peek() {
       stream.advance()
+      if passedOver.contains(where: { $0.contains(element.offset) }) { continue }
       found[element.parts.key] = element
     }
     return found

@@ -35,10 +35,13 @@ package struct ComparisonRange: Sendable {
   package let map: OffsetMap?
   /// Compare the latest value of each key only: sides compact independently.
   package let isCompacted: Bool
+  /// Stretches of the source that others wrote and that stay there alone: they are passed over.
+  package let passedOver: [Range<Offset>]
 
   package init(
     source: TopicPartition, target: TopicPartition, sourceRange: Range<Offset>,
-    targetRange: Range<Offset>, map: OffsetMap?, isCompacted: Bool
+    targetRange: Range<Offset>, map: OffsetMap?, isCompacted: Bool,
+    passedOver: [Range<Offset>] = []
   ) {
     self.source = source
     self.target = target
@@ -46,6 +49,7 @@ package struct ComparisonRange: Sendable {
     self.targetRange = targetRange
     self.map = map
     self.isCompacted = isCompacted
+    self.passedOver = passedOver
   }
 }
 

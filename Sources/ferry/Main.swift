@@ -7,6 +7,10 @@ struct Main {
   static func main() async {
     do {
       var command = try Ferry.parseAsRoot()
+      #if DEBUG
+        // Tests hold the commands that pages name against the parser, without carrying them out.
+        if ProcessInfo.processInfo.environment["FERRY_PARSE_ONLY"] != nil { return }
+      #endif
       if var asynchronous = command as? any AsyncParsableCommand {
         try await asynchronous.run()
       } else {
@@ -37,5 +41,6 @@ struct Ferry: ParsableCommand {
       FinalizeCommand.self,
       ValidateCommand.self, TranslateCommand.self, JournalCommand.self, ServeCommand.self,
       BenchCommand.self, DoctorCommand.self, ReportCommand.self,
+      StraysCommand.self,
     ])
 }

@@ -54,6 +54,10 @@ enum StatusText {
       }
     }
     if let waiting = stage.waitingFor { text += "  waits for \(waiting)" }
+    if let countdown = stage.countdown, stage.state != .soaking {
+      text +=
+        "\n    will roll back in \(countdown.secondsLeft) s because \(countdown.reason); `ferry veto` stops it"
+    }
     if let failure = stage.failure { text += "  stopped: \(failure)" }
     if let trouble = stage.trouble { text += "\n    trying again: \(trouble)" }
     for stray in stage.strays { text += "\n    \(stray.summary)" }

@@ -13,7 +13,7 @@ enum RollbackCard {
         "lift the fence and resume the groups on the source; no client has moved, nothing is lost or re-read"
     case .recall:
       return
-        "pause the groups on the target, carry their commits back, resume them on the source; producers never moved; records lost 0, re-read 0"
+        "pause the groups on the target, carry their commits back, resume them on the source; producers never moved; no record is lost"
     case .retreat:
       guard stage.faults.isEmpty else {
         return
@@ -24,7 +24,7 @@ enum RollbackCard {
           "BLOCKED, groups that go back would miss them or read others twice: \(stage.strays.map(\.summary).joined(separator: "; "))"
       }
       return
-        "fence the target, carry back what was born there, move groups and producers back; records lost 0, re-read 0"
+        "fence the target, carry back what was born there, move groups and producers back; no record is lost"
     case .underway: return "is being taken"
     case .none:
       guard stage.state == .rolledBack else { return "is closed: past the point of no return" }
@@ -36,6 +36,9 @@ enum RollbackCard {
 
   /// The figures, a line each.
   static func lines(_ stage: MigrationStatus.Stage) -> [String] {
+    if let outcome = stage.rolledBack, !outcome.groups.isEmpty {
+      return outcome.groupSummaries
+    }
     guard let forecast = stage.forecast else { return [] }
     var lines = ["takes:    about \(seconds(forecast.seconds))"]
     lines += forecast.parts.map {

@@ -53,9 +53,10 @@ struct EngineSession {
       Console.out("ferry: every stage is finalized")
     case .rolledBack(let stage, let reason):
       throw EngineStop(error: .rolledBack(stage: stage, reason: reason), code: Exit.rolledBack)
-    case .stopped(let stage, let step, let reason):
+    case .stopped(let stage, let step, let reason, let isDrift):
       throw EngineStop(
-        error: .stageStopped(stage: stage, step: step.rawValue, reason: reason), code: Exit.failed)
+        error: .stageStopped(stage: stage, step: step.rawValue, reason: reason),
+        code: isDrift ? Exit.drift : Exit.failed)
     case .interrupted:
       Console.error("ferry: stopped safely; resume with: ferry run \(options.plan)")
       throw ExitCode(128 + SIGINT)

@@ -53,6 +53,7 @@ struct StatusCommand: AsyncParsableCommand {
       if !stage.approvals.isEmpty {
         text += "  approved: \(stage.approvals.joined(separator: ", "))\n"
       }
+      for decision in stage.strayDecisions { text += "  strays:   \(decision.summary)\n" }
       if let hold = stage.paused { text += "  paused by \(hold.summary)\n" }
       for gate in stage.gates { text += "  gate \(gate.summary)\n" }
       for waiver in stage.waivers { text += "  \(waiver.summary)\n" }

@@ -78,6 +78,21 @@ class ConsumersFirstTests(unittest.TestCase):
             time.sleep(1)
             scenario.assert_nothing_wrong()
 
+    def test_a_trigger_takes_the_groups_back_while_the_producers_have_yet_to_follow(self) -> None:
+        trigger = "rollbackOn: [{ groupLagAbove: 50, for: 1s, grace: 5s }]"
+        with Scenario() as scenario:
+            self.start(scenario, lambda text: text.replace("soak: 5s", f"soak: 5s\n    {trigger}"))
+            # The slow group of the quick start is behind on purpose.
+            scenario.wait(lambda s: s["state"] == "groupsMoved", "the groups' move")
+            stage = scenario.wait(lambda s: s.get("countdown"), "the countdown", approve=False)
+            self.assertEqual(stage["state"], "groupsMoved")
+            self.assertIn("audit", stage["countdown"]["reason"])
+            self.assertEqual(self.process.wait(90), 4, scenario.tail())
+            self.assertIn("a rollback trigger of the plan fired", scenario.tail())
+            self.assert_clients(scenario, "source", "source")
+            time.sleep(1)
+            scenario.assert_nothing_wrong()
+
     def test_a_fence_that_does_not_hold_takes_the_groups_back(self) -> None:
         with Scenario() as scenario:
             idle = "fence: { exec: [/bin/true] }"  # producers write on

@@ -34,7 +34,8 @@ class RollbackCardTests(unittest.TestCase):
             self.assertIsNone(before.get("forecast"), "nothing is to be undone yet")
             scenario.wait(lambda s: s["state"] == "soaking", "the switch")
             stage = scenario.wait(
-                lambda s: (s.get("forecast") or {}).get("recordsToDrain") is not None, "the card"
+                lambda s: (s.get("forecast") or {}).get("recordsToDrain") is not None
+                and s["forecast"]["groups"], "the card",
             )
             card = stage["forecast"]
             self.assertEqual(
@@ -62,6 +63,10 @@ class RollbackCardTests(unittest.TestCase):
             outcome = scenario.stage()["rolledBack"]
             self.assertGreater(outcome["actualSeconds"], 1)
             self.assertGreater(outcome["predictedSeconds"], 1)
+            for groups in ("predictedGroups", "groups"):
+                self.assertEqual(len(outcome[groups]), 3)
+                self.assertEqual({(g["reRead"], g["skipped"]) for g in outcome[groups]}, {(0, 0)})
+            self.assertIn("re-read 0, skipped 0; predicted were 0 and 0", scenario.ferry("status").stdout)
             print(json.dumps(outcome))
             scenario.assert_nothing_wrong()
 

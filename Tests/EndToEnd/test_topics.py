@@ -122,7 +122,7 @@ class TopicTests(unittest.TestCase):
         self.assertIn(f"topic {topic} is not as planned", stage["failure"])
         self.assertIn("had 2 partitions when the run began, now 3", stage["failure"])
         assert self.scenario.engine
-        self.assertEqual(self.scenario.engine.wait(60), 1)
+        self.assertEqual(self.scenario.engine.wait(60), 5)
         self.assertEqual(self.scenario.ferry("run").returncode, 5)
 
     def test_a_topic_that_is_created_again_stops_the_stage_for_good(self) -> None:
@@ -138,9 +138,9 @@ class TopicTests(unittest.TestCase):
         self.scenario.engine.send_signal(signal.SIGCONT)
         stage = self.scenario.wait(lambda s: "failure" in s, "a stop", approve=False)
         self.assertRegex(stage["failure"], "holds another record at offset 19")
-        self.assertEqual(self.scenario.engine.wait(60), 1)
+        self.assertEqual(self.scenario.engine.wait(60), 5)
         again = self.scenario.ferry("run")
-        self.assertEqual(again.returncode, 1, again.stderr)
+        self.assertEqual(again.returncode, 5, again.stderr)
         self.assertIn("deleted and created again", again.stderr)
 
     def test_a_gap_that_the_plan_accepts_is_journalled_and_shown(self) -> None:

@@ -183,7 +183,7 @@ class WideScenario(Scenario):
                     for name in names[start : start + 50]
                 ]
             )
-        admin.wait_for_topics(names)
+        admin.wait_for_topics(names, timeout_ms=120_000)
         writer = producer(self.source, linger_ms=50, max_in_flight_requests_per_connection=5)
         for number in range(self.per_partition):
             for topic, partition in self.partitions:

@@ -166,4 +166,19 @@ struct OffsetMapTests {
     #expect(!map.contains(Offset(0), on: role))
     #expect(map.pairs(in: Offset(0)..<Offset(9), on: role) == [])
   }
+
+  @Test("Gaps are where no mirrored record stands, on either log")
+  func gaps() throws {
+    var map = OffsetMap()
+    #expect(map.gaps(in: Offset(2)..<Offset(4), on: .source) == [Offset(2)..<Offset(4)])
+    try map.append(source: Offset(3), target: Offset(0), count: 2)
+    try map.append(source: Offset(8), target: Offset(2), count: 1)
+    #expect(
+      map.gaps(in: Offset(0)..<Offset(12), on: .source) == [
+        Offset(0)..<Offset(3), Offset(5)..<Offset(8), Offset(9)..<Offset(12),
+      ])
+    #expect(map.gaps(in: Offset(4)..<Offset(6), on: .source) == [Offset(5)..<Offset(6)])
+    #expect(map.gaps(in: Offset(0)..<Offset(3), on: .target).isEmpty)
+    #expect(map.gaps(in: Offset(3)..<Offset(3), on: .target).isEmpty)
+  }
 }

@@ -94,6 +94,42 @@ struct GroupTranslationTests {
     #expect(translation.offsets[Self.second]?.destination == Offset(0))
   }
 
+  /// 0-4 stand at 0-4 on both sides; others wrote 5 and 6 to the source; 5-7 of the target stand at 7-9
+  /// there, and behind them others wrote 10.
+  private static func strayed() throws -> TranslationSource {
+    var map = OffsetMap()
+    try map.append(source: Offset(0), target: Offset(0), count: 5)
+    try map.append(source: Offset(7), target: Offset(5), count: 3)
+    return TranslationSource(
+      map: map, source: first, target: first, destinationStart: Offset(0),
+      destinationEnd: Offset(11), strays: [Offset(5)..<Offset(7), Offset(10)..<Offset(11)])
+  }
+
+  @Test(
+    "Whoever goes back reads the strays that lie before it, skips those that it has passed, and reads nothing twice",
+    arguments: [
+      (3, 3, 0), (4, 4, 0), (5, 5, 0), (6, 8, 2), (7, 9, 2), (8, 10, 2), (9, 10, 2),
+    ])
+  func strays(commit: Int64, expected: Int64, skipped: Int64) throws {
+    let source = try Self.strayed()
+    let place = source.translate(Offset(commit), .reverse)
+    #expect(place == Offset(expected))
+    let cost = source.cost(of: Offset(commit), at: place, .reverse)
+    #expect(cost.reRead == 0 && cost.skipped == skipped)
+  }
+
+  @Test("A place that is not exact costs what lies between")
+  func cost() throws {
+    let source = try Self.source(Self.first)
+    for (commit, place, reRead, skipped) in [
+      (3, 3, 0, 0), (3, 1, 2, 0), (3, 5, 0, 2), (9, 4, 3, 0), (4, 8, 0, 4), (5, 5, 0, 0),
+      (12, 8, 0, 0), (12, 6, 2, 0),
+    ] as [(Int64, Int64, Int64, Int64)] {
+      let cost = source.cost(of: Offset(commit), at: Offset(place), .forward)
+      #expect(cost.reRead == reRead && cost.skipped == skipped, "\(commit) at \(place)")
+    }
+  }
+
   @Test("Nothing mirrored yet: commits move to the destination's next position")
   func emptyMap() {
     let source = TranslationSource(

@@ -22,7 +22,7 @@ import Testing
   /// say so in the release's notes, and change the value here.
   @Test func theDigestOfAPlanStaysTheSameFromReleaseToRelease() throws {
     let digest = try PlanText().parsed().digest
-    #expect(digest == "sha256:6fb04323ccffbfa01fca13206ddcd844e203badef3fc5167f8926a2ac6f01fa7")
+    #expect(digest == "sha256:182fd83b8a5cc4f4a9c01d0df488851ff420bff52afc6f278d6e7283b7bbf654")
   }
 
   @Test(
@@ -90,6 +90,7 @@ import Testing
     ("drainWithin: 5s", "drainWithin: 5001ms"), ("approvals: 2", "approvals: 1"),
     ("      - { approvals: 2 }", ""), ("switch.sh, orders", "switch.sh, order"),
     ("soak: 30m", "soak: 31m"),
+    ("strays: alert", "strays: rollback"),
     ("extendRetention: false", "extendRetention: true"),
     ("groupLagAbove: 10000", "groupLagAbove: 10001"),
     ("for: 1m", "for: 2m"), ("grace: 30s", "grace: 31s"), ("after: []", ""),

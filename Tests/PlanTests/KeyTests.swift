@@ -59,7 +59,7 @@ import Testing
       "a stage",
       [
         "stage", "topics", "groups", "strategy", "after", "fence", "unfence", "stability", "gates",
-        "switch", "soak", "rollbackOn", "extendRetention",
+        "switch", "soak", "rollbackOn", "strays", "extendRetention",
       ], \.stage, stage("X")),
     Mapping(
       "a gate",

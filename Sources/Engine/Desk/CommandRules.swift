@@ -63,6 +63,7 @@ struct CommandRules: Sendable {
     case "rollback":
       return event(.rollback(reason: command.reason ?? "asked for by \(order.summary)"), machine)
     case "finalize": return event(.finalize, machine)
+    case "strays": return .refuse("give `ferry strays` again")
     case "veto", "ack":
       return .refuse("no engine runs, so nothing waits for a person or counts down")
     default: return .refuse("this ferry does not know the command \(command.kind)")

@@ -8,7 +8,7 @@ extension PlanParser {
         node, self, what: "a stage",
         keys: [
           "stage", "topics", "groups", "strategy", "after", "fence", "unfence", "stability",
-          "gates", "switch", "soak", "rollbackOn", "extendRetention",
+          "gates", "switch", "soak", "rollbackOn", "strays", "extendRetention",
         ])
     else { return nil }
     let name = reader.required("stage").flatMap { self.name($0, "stage") }
@@ -27,13 +27,25 @@ extension PlanParser {
     let switchClients = hook(reader.required("switch"), "switch")
     let soak = reader.duration("soak") ?? .seconds(1800)
     let rollbackOn = reader.list("rollbackOn").compactMap(trigger)
+    let strays = reader["strays"].map(strays) ?? .alert
     let extendRetention = reader.boolean("extendRetention") ?? false
     guard let name, let fence, let switchClients else { return nil }
     return StagePlan(
       name: name, topics: topics, groups: groups, strategy: strategy, after: after, fence: fence,
       unfence: unfence, stability: stability, gates: gates, switchClients: switchClients,
-      soak: soak, rollbackOn: rollbackOn, extendRetention: extendRetention,
+      soak: soak, rollbackOn: rollbackOn, strays: strays, extendRetention: extendRetention,
       location: location(of: node))
+  }
+
+  private func strays(_ node: Node) -> StrayPolicy {
+    guard let text = string(node, "strays") else { return .alert }
+    if let policy = StrayPolicy(rawValue: text) { return policy }
+    if text == "forward" {
+      problem(node, "`strays: forward` is not supported yet: use `alert` or `rollback`")
+    } else {
+      unknownWord(node, "strays", text, StrayPolicy.allCases.map(\.rawValue))
+    }
+    return .alert
   }
 
   private func trigger(_ node: Node) -> StagePlan.RollbackTrigger? {
