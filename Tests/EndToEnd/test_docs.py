@@ -76,13 +76,29 @@ def inline_commands(text: str) -> list[str]:
     return [span for span in CODE.findall(FENCED.sub("", text)) if span.startswith("ferry ")]
 
 
-def problem_with(line: str) -> str | None:
-    """Why the command is wrong: it does not exist, or has not got an option that the line uses."""
+def words_of(line: str) -> list[str]:
+    """The command's arguments, as a shell would give them to it."""
     words = shlex.split(line, comments=True)[1:]
     for index, word in enumerate(words):
         if word in ("|", ">", ">>", "2>", "&&", "||", ";", "&"):
-            words = words[:index]
-            break
+            return words[:index]
+    return words
+
+
+def parse(words: list[str]) -> subprocess.CompletedProcess[str]:
+    """Lets the command take its arguments and do nothing; only debug builds know how."""
+    return subprocess.run(
+        [ferry_binary(), *words],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=os.environ | {"FERRY_PARSE_ONLY": "1"},
+    )
+
+
+def problem_with(line: str) -> str | None:
+    """Why the command is wrong: it does not exist, or has not got an option that the line uses."""
+    words = words_of(line)
     command: list[str] = []
     rest = words[1:] if words[:1] == ["help"] else words
     while rest and rest[0] in subcommands(tuple(command)):
@@ -122,6 +138,35 @@ class RunbookTests(unittest.TestCase):
         self.assertEqual(missing, [])
 
 
+    WAKING = (
+        "fence-does-not-hold", "drain-stalls", "validation-difference", "group-not-empty",
+        "hook-failed", "engine-died", "target-lost-data", "rollback", "journal",
+    )  # fmt: skip
+    """What wakes a person."""
+
+    def test_what_wakes_a_person_has_a_page_that_says_what_to_type(self) -> None:
+        for name in self.WAKING:
+            text = (RUNBOOKS / f"{name}.md").read_text()
+            found = re.findall(r"^## (.*)$", text, re.MULTILINE)
+            headings = [each for each in found if each.startswith(("What ", "How "))]
+            self.assertEqual(
+                headings,
+                ["What you see", "What it means", "What to type", "How to know that it worked"],
+                name,
+            )
+            self.assertTrue(ferry_lines(RUNBOOKS / f"{name}.md"), f"{name} names no command")
+
+    def test_every_page_is_linked_from_another_page(self) -> None:
+        linked = {
+            (page.parent / link).resolve().name
+            for page in pages()
+            for link in LINK.findall(page.read_text())
+            if "://" not in link and (page.parent / link).resolve() != page
+        }
+        missing = sorted({page.name for page in RUNBOOKS.glob("*.md")} - linked)
+        self.assertEqual(missing, [], "no page links to these")
+
+
 class CommandTests(unittest.TestCase):
     @classmethod
     def setUpClass(cls) -> None:
@@ -140,6 +185,18 @@ class CommandTests(unittest.TestCase):
     def test_every_command_of_a_shell_block_is_accepted(self) -> None:
         lines = [(page, line) for page in pages() for line in ferry_lines(page)]
         self.expect_accepted(lines, at_least=20)
+
+    def test_every_command_of_a_shell_block_parses(self) -> None:
+        if parse(["no-such-command"]).returncode == 0 or parse(["status", "plan.yaml"]).returncode:
+            self.skipTest("only a debug build parses without doing anything")
+        problems = [
+            f"{page.name}: `{line}`: {answer.stderr}"
+            for page in pages()
+            for line in ferry_lines(page)
+            if (answer := parse(words_of(line))).returncode != 0
+        ]
+        self.assertEqual(problems, [])
+        self.assertNotEqual(parse(["rollback", "plan.yaml", "--stage"]).returncode, 0)
 
     def test_every_command_of_a_sentence_is_accepted(self) -> None:
         lines = [
