@@ -82,10 +82,9 @@ struct HookRunner: Sendable {
     let file = try FileDescriptor.open(
       FilePath(path), .readWrite, options: [.create, .exclusiveCreate],
       permissions: .ownerReadWrite)
-    defer {
-      try? file.close()
-      unsafe unlink(path)
-    }
+    // Nobody else needs its name, and it must not outlive an engine that is killed.
+    unsafe unlink(path)
+    defer { try? file.close() }
     var options = PlatformOptions()
     options.processGroupID = 0
     options.teardownSequence = [
@@ -117,7 +116,7 @@ struct HookRunner: Sendable {
     } catch {
       throw EngineError.hookFailed(hook: hook.summary, reason: "\(error)", output: "")
     }
-    let printed = redact(Self.head(of: path))
+    let printed = redact(Self.head(of: file))
     guard let status else {
       try Task.checkCancellation()
       throw EngineError.hookFailed(
@@ -170,10 +169,11 @@ struct HookRunner: Sendable {
     }
   }
 
-  private static func head(of path: String) -> String {
-    guard let data = FileManager.default.contents(atPath: path) else { return "" }
-    return String(decoding: data.prefix(keptOutput), as: UTF8.self).trimmingCharacters(
-      in: .whitespacesAndNewlines)
+  private static func head(of file: SystemPackage.FileDescriptor) -> String {
+    let handle = FileHandle(fileDescriptor: file.rawValue, closeOnDealloc: false)
+    try? handle.seek(toOffset: 0)
+    let bytes = (try? handle.read(upToCount: keptOutput)) ?? Data()
+    return String(decoding: bytes, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
   }
 
   /// Strikes out every secret that the plan refers to.

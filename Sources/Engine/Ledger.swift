@@ -140,7 +140,9 @@ final class Ledger: Sendable {
     }
     let entry = StageEntry(
       event: event, evidence: evidence, order: order, phase: machine.phase)
+    Failpoint.hit("wish:\(event.name)", stage: stage)
     try write(.stage, stage: stage, entry, begin: begin, end: end, answer: answer)
+    Failpoint.hit("wished:\(event.name)", stage: stage)
     return effects
   }
 

@@ -57,6 +57,7 @@ package struct MigrationEngine: Sendable {
     let clusters = try Clusters(plan, logger: logger)
     let journal = try MigrationJournal.open(at: journalPath, mode: .create(migration: plan.name))
     let keeper = try await LeaseKeeper(journal)
+    Failpoint.hit("recover:leased")
     return try await keeper.during {
       try await run(request, clusters, journal, keeper.lease, onStatus: onStatus)
     }
@@ -73,6 +74,7 @@ package struct MigrationEngine: Sendable {
     let estate = try await pinnedEstate(
       journal, ledger, clusters, isRollback: request.command?.kind == "rollback")
     try journal.setFact("planDigest", plan.digest, lease: lease)
+    Failpoint.hit("recover:surveyed")
 
     let board = StatusBoard()
     let budgets = MirrorBudgets(plan.mirror, ledger.rates)

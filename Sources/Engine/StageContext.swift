@@ -115,7 +115,15 @@ final class StageContext: Sendable {
       HookRecord(
         id: call.stepID, hook: hook.summary, output: output,
         seconds: (ContinuousClock.now - start) / .seconds(1)))
-    Failpoint.hit("hook:\(action.rawValue):\(cluster.rawValue)")
+    await Failpoint.pass("hook:\(action.rawValue):\(cluster.rawValue)", stage: stage.name)
+  }
+
+  /// A place in the middle of the step that is going on, for ``Failpoint``.
+  func during(_ what: String) async {
+    #if DEBUG
+      let step = machine.step?.rawValue ?? ""
+      await Failpoint.pass("during:\(step):\(what)", stage: stage.name)
+    #endif
   }
 
   /// Repeats `body` while it fails for passing reasons, for at most `patience`.

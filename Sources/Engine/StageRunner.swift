@@ -62,7 +62,9 @@ struct StageRunner: Sendable {
   /// Throws: `CancellationError` - the engine is to end; `JournalError`.
   func run() async throws {
     try context.ledger.record(.resumed, stage: stage)
+    Failpoint.hit("recover:resumed", stage: stage)
     try await steps.ensureMirrors()
+    Failpoint.hit("recover:mirrored", stage: stage)
     while true {
       try Task.checkCancellation()
       let machine = context.machine
@@ -74,7 +76,7 @@ struct StageRunner: Sendable {
         try context.ledger.record(.forecast, stage: stage, forecast)
       }
       if let step = machine.step {
-        Failpoint.hit("begin:\(step.rawValue)")
+        await Failpoint.pass("begin:\(step.rawValue)", stage: stage)
         context.logger.info("\(step.rawValue): \(step.summary)")
         try await settle(step, try await race(step) { try await self.perform(step) })
       } else if machine.phase == .soaking {
@@ -224,10 +226,10 @@ struct StageRunner: Sendable {
     switch outcome {
     case .done(let evidence):
       guard let step else { return }
-      Failpoint.hit("act:\(step.rawValue)")
+      await Failpoint.pass("act:\(step.rawValue)", stage: stage)
       for note in evidence.notes { context.logger.info("\(step.rawValue): \(note)") }
       try context.ledger.record(.done(step), stage: stage, evidence: evidence)
-      Failpoint.hit("done:\(step.rawValue)")
+      Failpoint.hit("done:\(step.rawValue)", stage: stage)
     case .failed(let reason, let hint, let isDrift):
       guard let step else { return }
       context.hasDrifted.store(isDrift, ordering: .relaxed)

@@ -22,7 +22,7 @@ extension StageSteps {
     case .hook(let hook): try await context.call(context.stage.unfence ?? hook, .unfence, cluster)
     case .denyWrite: try await removeRules(from: cluster)
     }
-    Failpoint.hit("unfenced:\(cluster.rawValue)")
+    await context.during("unfenced")
   }
 
   /// Denies the principals, on the canary's topic first: what is denied to Ferry itself shows there,

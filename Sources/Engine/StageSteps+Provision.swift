@@ -32,6 +32,7 @@ extension StageSteps {
         }
       }
       evidence.notes.append("\(topic.targetName): \(created ? "created" : "was there")")
+      await context.during("created")
       try await checkCreated(topic)
       try context.ledger.journal.registerPartitions(
         topic.partitions.map { ($0, topic.target(of: $0)) }, lease: context.ledger.lease)
@@ -62,27 +63,28 @@ extension StageSteps {
     return Evidence()
   }
 
-  /// Fixes, before anything is written, where each log stands. A target partition may hold only what
-  /// the map knows.
+  /// Fixes, before anything is written, where each log stands. A target partition that Ferry never wrote
+  /// to has to be empty.
   private func armForward() async throws {
-    let bases = try await context.ends(on: .target, stable: false)
+    var bases = try await context.ends(on: .target, stable: false)
     let store = try JournalMapStore(context.ledger)
     var positions: [TopicPartition: Offset] = [:]
     let reader = try PartitionReader(context.clusters.target)
+    let earlier = context.ledger.lastBases(.forward)
     for partition in context.partitions {
-      let mapped = store.partitions[partition]!.targetEnd
+      let known = try await store.state(of: partition, .forward)
       let target = context.targetName(of: partition)
-      let base = bases[partition]!
-      if let mapped {
-        // Only markers of the clients' own transactions may follow what the map knows.
-        let extra = try await reader.digests(of: target, from: mapped, limit: 1, before: base)
-        if let record = extra.first {
-          throw EngineError.partitionStopped(
-            .foreignWrite(destination: target, at: record.offset))
-        }
-      } else if base > Offset(0) {
-        throw EngineError.targetNotEmpty(target, end: base)
+      let end = bases[partition]!
+      if known.mapEnds[.target] == nil, earlier[partition] == nil {
+        guard end == Offset(0) else { throw EngineError.targetNotEmpty(target, end: end) }
+        continue
       }
+      // Markers of the clients' own transactions may follow what is known; these are passed over. Records
+      // may be what the mirror of an earlier attempt wrote, killed before it could note that and not
+      // started again before the stage was back: reconciliation finds out whose they are.
+      let expected = known.expectedEnd(.forward)
+      let extra = try await reader.digests(of: target, from: expected, limit: 1, before: end)
+      if !extra.isEmpty { bases[partition] = expected }
     }
     // A stage that is tried again goes on where it was: its plan's start counts only once.
     let known = context.ledger.armedPositions(.forward)
@@ -94,6 +96,7 @@ extension StageSteps {
       .armed, stage: context.stage.name,
       Armed(
         direction: .forward, attempt: context.machine.attempt, bases: bases, positions: positions))
+    await context.during("armed")
   }
 
   private func startPositions(_ topic: PlannedTopic) async throws -> [TopicPartition: Offset] {

@@ -27,6 +27,7 @@ extension StageSteps {
       guard !saved.isEmpty else { return [] }
       try context.ledger.record(.retention, stage: stage, SavedRetention(topics: saved))
     }
+    await context.during("saved")
     let unlimited = Dictionary(uniqueKeysWithValues: Self.settings.map { ($0, "-1") })
     for topic in saved.keys.sorted() { try await set(unlimited, removing: [], of: topic) }
     return ["\(saved.count) source topics keep all records until the stage is finalized or back"]
@@ -35,11 +36,12 @@ extension StageSteps {
   /// Gives the source topics the retention that they had.
   func restoreRetention() async throws -> [String] {
     let saved = context.ledger.savedRetention(context.stage.name)
-    guard !saved.isEmpty else { return [] }
     for (topic, overrides) in saved.sorted(by: { $0.key < $1.key }) {
       let removing = overrides.filter { $0.value == nil }.keys
       try await set(overrides.compactMapValues(\.self), removing: Set(removing), of: topic)
     }
+    await context.during("restored")
+    guard !saved.isEmpty else { return [] }
     try context.ledger.record(
       .retention, stage: context.stage.name, SavedRetention(topics: [:]))
     return ["\(saved.count) source topics have the retention that they had before"]

@@ -18,6 +18,7 @@ extension StageSteps {
     let canary = context.canary
     try await createCanaries()
     watch.lap("canary topics are there")
+    await context.during("canary")
     _ = try context.ledger.journal.registerPartition(
       source: canary, target: canary, lease: context.ledger.lease)
     var stoodStill = Duration.zero
@@ -33,6 +34,7 @@ extension StageSteps {
         .armed, stage: context.stage.name,
         Armed(
           direction: .reverse, attempt: context.machine.attempt, bases: bases, positions: [:]))
+      await context.during("armed")
     }
     watch.lap("both ends noted")
     try await context.mirrors.start(
@@ -87,6 +89,7 @@ extension StageSteps {
       ?? Offset(0)
     let target = context.clusters.target
     _ = try await context.steadily { try await RecordWriter(target).write(record, to: canary) }
+    await context.during("sent")
     let reader = try PartitionReader(context.clusters.source)
     try await wait(.seconds(30)) {
       _ = try await context.mirrors.progress()

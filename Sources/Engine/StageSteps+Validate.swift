@@ -155,6 +155,7 @@ extension StageSteps {
       }
       for try await some in tasks { verdicts += some }
     }
+    await context.during("compared")
     let different = verdicts.filter { !$0.isEqual }
     guard different.isEmpty else { throw EngineError.differences(different) }
     let records = verdicts.reduce(0) { $0 + $1.records }

@@ -111,6 +111,7 @@ extension StageSteps {
         })
     }
     watch.lap("\(ends.count) partitions mirrored up to their fence offsets")
+    await context.during("drained")
     await context.mirrors.stop()
     watch.lap("mirror stopped")
     var evidence = Evidence()
@@ -184,7 +185,9 @@ extension StageSteps {
     let known = policies
     let (moved, costs) = try await awaitingMap(first, sources) { sources in
       let moved = try await context.steadily {
-        try await mover.move(groups, partitions: sources, policies: known)
+        try await mover.move(groups, partitions: sources, policies: known) {
+          await context.during("written")
+        }
       }
       return (moved, moved.map { RollbackForecast.Group($0.group, sources.cost(of: $0)) })
     }

@@ -182,6 +182,7 @@ struct StageSteps: Sendable {
       sawRecord = now.contains { $0.value > before[$0.key] ?? Offset(.max) }
       if !sawRecord { try await Task.sleep(for: .milliseconds(100)) }
     }
+    await context.during("seen")
     evidence.notes.append(
       sawRecord
         ? "a producer wrote to the target" : "SKIPPED: no producer wrote to the target within 30 s")

@@ -84,12 +84,15 @@ package struct GroupMover: Sendable {
   /// Reads the groups' final commits, translates, writes and reads back. The groups have to be vacant.
   /// Nothing is written unless the commits of every group can be translated.
   ///
-  /// - Parameter policies: by group; `error` where there is none.
+  /// - Parameters:
+  ///   - policies: by group; `error` where there is none.
+  ///   - onWritten: called between writing and reading back.
   /// Returns: by group.
   /// Throws: ``GroupError``, ``KafkaError``; ``GroupError/beyondMap(group:partition:commit:covered:)``
   /// passes as the mirror goes on.
   package func move(
-    _ groups: [String], partitions: TranslationTable, policies: [String: MissingCommitPolicy]
+    _ groups: [String], partitions: TranslationTable, policies: [String: MissingCommitPolicy],
+    onWritten: () async -> Void = {}
   ) async throws -> [GroupTranslation] {
     let commits = try await origin.committedOffsets(of: groups)
     var translations: [GroupTranslation] = []
@@ -101,6 +104,7 @@ package struct GroupMover: Sendable {
       wanted[group] = offsets
     }
     try await destination.setCommittedOffsets(wanted)
+    await onWritten()
     // A client that outlived its pause could have committed meanwhile.
     async let readBack = destination.committedOffsets(of: groups)
     async let readAgain = origin.committedOffsets(of: groups)

@@ -34,13 +34,21 @@ struct Ferry: ParsableCommand {
       was reviewed, 70 a bug, 130 interrupted.
       """,
     version: "0.1.0",
-    subcommands: [
-      CheckCommand.self, DryRunCommand.self, RunCommand.self, StatusCommand.self,
-      ApproveCommand.self, ForceCommand.self, PauseCommand.self, ResumeCommand.self,
-      VetoCommand.self, AckCommand.self, ThrottleCommand.self, RollbackCommand.self,
-      FinalizeCommand.self,
-      ValidateCommand.self, TranslateCommand.self, JournalCommand.self, ServeCommand.self,
-      BenchCommand.self, DoctorCommand.self, ReportCommand.self,
-      StraysCommand.self,
-    ])
+    subcommands: commands + hidden)
+
+  private static let commands: [any ParsableCommand.Type] = [
+    CheckCommand.self, DryRunCommand.self, RunCommand.self, StatusCommand.self,
+    ApproveCommand.self, ForceCommand.self, PauseCommand.self, ResumeCommand.self,
+    VetoCommand.self, AckCommand.self, ThrottleCommand.self, RollbackCommand.self,
+    FinalizeCommand.self,
+    ValidateCommand.self, TranslateCommand.self, JournalCommand.self, ServeCommand.self,
+    BenchCommand.self, DoctorCommand.self, ReportCommand.self,
+    StraysCommand.self,
+  ]
+
+  #if DEBUG
+    private static let hidden: [any ParsableCommand.Type] = [CrashPointsCommand.self]
+  #else
+    private static let hidden: [any ParsableCommand.Type] = []
+  #endif
 }
