@@ -127,8 +127,8 @@ class TopicTests(unittest.TestCase):
 
     def test_a_topic_that_is_created_again_stops_the_stage_for_good(self) -> None:
         topic = self.begin("reborn", "partitions: same", 20)
-        # It has looked at the records at least once; then it sleeps, and sees nothing of the change.
-        time.sleep(3)
+        # It looks at the records every ten seconds; once it has, it sleeps, and sees nothing of the change.
+        time.sleep(12)
         assert self.scenario.engine
         self.scenario.engine.send_signal(signal.SIGSTOP)
         self.admin.delete_topics([topic])
