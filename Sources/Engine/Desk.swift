@@ -99,10 +99,9 @@ struct Desk: Sendable {
     }
     let tripwire = runner.context.tripwire
     do {
-      let before = tripwire.strays
-      _ = try StrayDesk.settle(command, runner.context.stage.name, before, ledger)
-      let decided = ledger.strayDecisions(of: runner.context.stage.name).last?.strays ?? []
-      tripwire.decide(decided)
+      let decision = try StrayDesk.settle(
+        command, runner.context.stage.name, tripwire.strays, ledger)
+      tripwire.decide(decision.strays)
     } catch EngineError.commandRefused {
       // It has its answer.
     }

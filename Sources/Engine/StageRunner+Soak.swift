@@ -69,13 +69,7 @@ extension StageRunner {
     let strays = context.tripwire.strays
     let isVetoed = context.ledger.vetoes(of: stage).contains(index)
     guard !strays.isEmpty else {
-      watches[index] = nil
-      if isVetoed {
-        try context.ledger.record(
-          .veto, stage: stage,
-          Veto(trigger: index, attempt: context.machine.attempt, order: nil))
-      }
-      return
+      return try clear(index, &watches)
     }
     var watch = watches[index] ?? Watch(aboveSince: .now)
     watch.due = isVetoed ? nil : watch.due ?? .now + StrayPolicy.grace
@@ -101,6 +95,14 @@ extension StageRunner {
       try await Task.sleep(for: .milliseconds(50))
     }
     return false
+  }
+
+  /// A trigger's condition has cleared, and with it a veto: it counts again.
+  private func clear(_ index: Int, _ watches: inout [Int: Watch]) throws {
+    watches[index] = nil
+    guard context.ledger.vetoes(of: stage).contains(index) else { return }
+    try context.ledger.record(
+      .veto, stage: stage, Veto(trigger: index, attempt: context.machine.attempt, order: nil))
   }
 
   private func waiting(since start: ContinuousClock.Instant, _ next: Watch?) -> String {
@@ -130,13 +132,7 @@ extension StageRunner {
     }
     let isVetoed = context.ledger.vetoes(of: stage).contains(index)
     guard worst.lag > trigger.groupLagAbove else {
-      watches[index] = nil
-      if isVetoed {
-        try context.ledger.record(
-          .veto, stage: stage,
-          Veto(trigger: index, attempt: context.machine.attempt, order: nil))
-      }
-      return
+      return try clear(index, &watches)
     }
     var watch = watches[index] ?? Watch(aboveSince: .now)
     if isVetoed {

@@ -50,15 +50,16 @@ package struct StrayDesk: Sendable {
     let ledger = try Ledger(journal, lease: lease, strategies: plan.strategies)
     let id = try journal.submit(command)
     guard let given = try journal.command(id) else { throw JournalError.unknownCommand(id) }
-    return try Self.settle(given, stage, found, ledger)
+    return try Self.settle(given, stage, found, ledger).summary
   }
 
   /// Answers the command, and journals the decision.
   ///
+  /// Returns: it.
   /// Throws: ``EngineError/commandRefused(_:)`` where there is nothing to decide about.
   static func settle(
     _ command: OperatorCommand, _ stage: String, _ open: [StrayWrite], _ ledger: Ledger
-  ) throws -> String {
+  ) throws -> StrayDecision {
     let arguments = (try? JSON.value([String: String].self, command.arguments)) ?? [:]
     let wanted = open.filter {
       arguments["partition"] == nil || $0.partition.description == arguments["partition"]
@@ -77,10 +78,9 @@ package struct StrayDesk: Sendable {
     }
     let decision = StrayDecision(
       strays: wanted, attempt: ledger.machine(of: stage).attempt, order: Order(command))
-    let answer = decision.summary
     try ledger.record(
       .stray, stage: stage, decision,
-      answer: (command.id, CommandOutcome(accepted: true, message: answer)))
-    return answer
+      answer: (command.id, CommandOutcome(accepted: true, message: decision.summary)))
+    return decision
   }
 }
