@@ -21,12 +21,15 @@ package enum DryRun {
     let estate = try await Estate.survey(plan, source: clusters.sourceAdmin)
     var blockers: [String] = []
     var topics: [DryRunReport.Topic] = []
+    func isOurs(_ topic: PlannedTopic) -> Bool {
+      known.contains(topic.target(of: TopicPartition(topic.name, 0)))
+    }
+    let target = try await TargetCheck.look(
+      at: estate.topics, on: clusters, mayHoldRecords: isOurs)
     for topic in estate.topics {
       let bounds = try await clusters.sourceAdmin.bounds(of: topic.partitions)
-      let isOurs = known.contains(topic.target(of: TopicPartition(topic.name, 0)))
-      let drift = try await TargetCheck.drift(of: topic, on: clusters, mayHoldRecords: isOurs)
+      let drift = target.drift(of: topic)
       if let drift { blockers.append(drift.summary) }
-      let isThere = try await TargetCheck.isThere(topic, on: clusters)
       topics.append(
         DryRunReport.Topic(
           topic: topic.name, target: topic.targetName, stage: topic.stage, owner: topic.rule.owner,
@@ -34,7 +37,8 @@ package enum DryRun {
           records: bounds.values.reduce(Int64(0)) { $0 + ($1.end - $1.start) },
           targetState: drift != nil
             ? "not as planned"
-            : isOurs ? "mirrored already" : isThere ? "exists, empty" : "will be created",
+            : isOurs(topic)
+              ? "mirrored already" : target.isThere(topic) ? "exists, empty" : "will be created",
           config: topic.config))
     }
     let brokers = try await clusters.targetAdmin.brokerCount()

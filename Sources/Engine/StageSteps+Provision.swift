@@ -10,49 +10,71 @@ extension StageSteps {
   /// Creates the target topics that are not there, once all that are there have been found as planned.
   func provision() async throws -> Evidence {
     var evidence = Evidence()
-    let admin = context.clusters.targetAdmin
+    let topics = context.topics
     let known = Set(try context.ledger.journal.partitions().map(\.target))
-    for topic in context.topics {
+    let before = try await look { topic in
       // Topics that an earlier attempt filled are Ferry's own; their ends are reconciled later.
-      let isOurs = known.contains(topic.target(of: TopicPartition(topic.name, 0)))
-      let drift = try await context.steadily {
-        try await TargetCheck.drift(of: topic, on: context.clusters, mayHoldRecords: isOurs)
-      }
-      if let drift { throw drift }
+      known.contains(topic.target(of: TopicPartition(topic.name, 0)))
     }
-    for topic in context.topics {
-      let created = try await context.steadily {
-        do {
-          try await admin.createTopic(
-            topic.targetName, partitions: topic.targetPartitionCount,
-            replicationFactor: topic.rule.replication, config: topic.config)
-          return true
-        } catch let error as KafkaError where error.isTopicAlreadyThere {
-          return false
-        }
-      }
-      evidence.notes.append("\(topic.targetName): \(created ? "created" : "was there")")
-      await context.during("created")
-      try await checkCreated(topic)
-      try context.ledger.journal.registerPartitions(
-        topic.partitions.map { ($0, topic.target(of: $0)) }, lease: context.ledger.lease)
+    for topic in topics { if let drift = before.drift(of: topic) { throw drift } }
+    let missing = topics.filter { !before.isThere($0) }
+    for start in stride(from: 0, to: missing.count, by: TargetCheck.together) {
+      try await create(Array(missing[start..<min(start + TargetCheck.together, missing.count)]))
     }
+    for topic in topics {
+      let what = before.isThere(topic) ? "was there" : "created"
+      evidence.notes.append("\(topic.targetName): \(what)")
+    }
+    await context.during("created")
+    try await checkCreated(topics)
+    try context.ledger.journal.registerPartitions(
+      topics.flatMap { topic in topic.partitions.map { ($0, topic.target(of: $0)) } },
+      lease: context.ledger.lease)
     return evidence
   }
 
-  /// Sees the topic there, as planned. A new topic takes a moment to be known everywhere.
-  private func checkCreated(_ topic: PlannedTopic) async throws {
+  private func look(
+    mayHoldRecords: @escaping @Sendable (PlannedTopic) -> Bool
+  ) async throws -> TargetCheck {
+    let topics = context.topics
+    return try await context.steadily {
+      try await TargetCheck.look(
+        at: topics, on: context.clusters, mayHoldRecords: mayHoldRecords)
+    }
+  }
+
+  /// Creates topics in one request. One that somebody else has just created counts as created: it is
+  /// looked at after that.
+  private func create(_ topics: [PlannedTopic]) async throws {
+    let admin = context.clusters.targetAdmin
+    let wanted = topics.map {
+      NewTopic(
+        name: $0.targetName, partitions: $0.targetPartitionCount,
+        replicationFactor: $0.rule.replication, config: $0.config)
+    }
+    try await context.steadily {
+      let refused = try await admin.createTopics(wanted)
+      for error in refused.values where !error.isTopicAlreadyThere { throw error }
+    }
+  }
+
+  /// Sees the topics there, as planned. A new topic takes a moment to be known everywhere.
+  private func checkCreated(_ topics: [PlannedTopic]) async throws {
     try await wait(.seconds(20)) {
-      try await context.steadily {
-        try await TargetCheck.isThere(topic, on: context.clusters)
+      do {
+        let found = try await look { _ in true }
+        return topics.allSatisfy(found.isThere)
+      } catch let error as KafkaError where error.isUnknownTopic {
+        return false
       }
     } onTimeout: {
-      KafkaError.timedOut("create topic \(topic.targetName)", cluster: "target")
+      let found = try await look { _ in true }
+      let missing = topics.filter { !found.isThere($0) }.map(\.targetName)
+      return KafkaError.timedOut(
+        "create topic \(missing.joined(separator: ", "))", cluster: "target")
     }
-    let drift = try await context.steadily {
-      try await TargetCheck.drift(of: topic, on: context.clusters, mayHoldRecords: true)
-    }
-    if let drift { throw drift }
+    let found = try await look { _ in true }
+    for topic in topics { if let drift = found.drift(of: topic) { throw drift } }
   }
 
   /// Arms the forward mirror and starts it.

@@ -9,6 +9,24 @@ package struct TopicDescription: Hashable, Sendable, Codable {
   package let replicationFactor: Int
 }
 
+/// A topic to be created.
+package struct NewTopic: Hashable, Sendable {
+  package let name: String
+  package let partitions: Int32
+  /// `nil` leaves it to the broker's default.
+  package let replicationFactor: Int?
+  package let config: [String: String]
+
+  package init(
+    name: String, partitions: Int32, replicationFactor: Int? = nil, config: [String: String] = [:]
+  ) {
+    self.name = name
+    self.partitions = partitions
+    self.replicationFactor = replicationFactor
+    self.config = config
+  }
+}
+
 /// One effective config value of a topic.
 package struct ConfigValue: Hashable, Sendable, Codable {
   package let value: String?
@@ -82,26 +100,59 @@ extension Admin {
     _ name: String, partitions: Int32, replicationFactor: Int? = nil,
     config: [String: String] = [:]
   ) throws(KafkaError) {
-    let operation = "create topic \(name)"
-    var message = [CChar](repeating: 0, count: 512)
-    guard
-      let topic = unsafe rd_kafka_NewTopic_new(
-        name, partitions, Int32(replicationFactor ?? -1), &message, message.count)
-    else {
-      throw handle.error(
-        RD_KAFKA_RESP_ERR__INVALID_ARG, operation,
-        reason: String(decoding: message.prefix { $0 != 0 }.map(UInt8.init), as: UTF8.self))
+    let refused = try createTopics([
+      NewTopic(
+        name: name, partitions: partitions, replicationFactor: replicationFactor, config: config)
+    ])
+    if let error = refused[name] { throw error }
+  }
+
+  /// Creates topics, in one request.
+  ///
+  /// Returns: why topics were refused, by name; ``KafkaError/isTopicAlreadyThere`` where one exists.
+  /// Those that are absent were created.
+  /// Throws: ``KafkaError`` - the cluster does not answer: any of them may have been created.
+  package func createTopics(_ wanted: [NewTopic]) throws(KafkaError) -> [String: KafkaError] {
+    guard let first = wanted.first else { return [:] }
+    let operation =
+      wanted.count == 1 ? "create topic \(first.name)" : "create \(wanted.count) topics"
+    var topics: [OpaquePointer?] = unsafe []
+    defer {
+      for index in unsafe topics.indices { unsafe rd_kafka_NewTopic_destroy(topics[index]) }
     }
-    defer { unsafe rd_kafka_NewTopic_destroy(topic) }
-    for (key, value) in config { _ = unsafe rd_kafka_NewTopic_set_config(topic, key, value) }
-    try unsafe request(RD_KAFKA_ADMIN_OP_CREATETOPICS, operation, about: topic) {
+    for each in wanted {
+      var message = [CChar](repeating: 0, count: 512)
+      guard
+        let topic = unsafe rd_kafka_NewTopic_new(
+          each.name, each.partitions, Int32(each.replicationFactor ?? -1), &message, message.count)
+      else {
+        throw handle.error(
+          RD_KAFKA_RESP_ERR__INVALID_ARG, "create topic \(each.name)",
+          reason: String(decoding: message.prefix { $0 != 0 }.map(UInt8.init), as: UTF8.self))
+      }
+      unsafe topics.append(topic)
+      for (key, value) in each.config {
+        _ = unsafe rd_kafka_NewTopic_set_config(topic, key, value)
+      }
+    }
+    return try unsafe request(RD_KAFKA_ADMIN_OP_CREATETOPICS, operation, about: topics) {
       list, options, queue in
-      unsafe rd_kafka_CreateTopics(handle.pointer, list, 1, options, queue)
-    } read: { event throws(KafkaError) in
+      unsafe rd_kafka_CreateTopics(handle.pointer, list, wanted.count, options, queue)
+    } read: { event throws(KafkaError) -> [String: KafkaError] in
       var count = 0
       let results = unsafe rd_kafka_CreateTopics_result_topics(
         rd_kafka_event_CreateTopics_result(event), &count)
-      try unsafe checkTopics(results, count, operation)
+      var refused: [String: KafkaError] = [:]
+      for index in 0..<count {
+        guard let result = unsafe results?[index] else { continue }
+        let name = unsafe String(cString: rd_kafka_topic_result_name(result))
+        do throws(KafkaError) {
+          try unsafe checkTopic(result, "create topic \(name)")
+        } catch {
+          refused[name] = error
+        }
+      }
+      return refused
     }
   }
 
@@ -145,13 +196,17 @@ extension Admin {
   ) throws(KafkaError) {
     for index in 0..<count {
       guard let result = unsafe results?[index] else { continue }
-      let code = unsafe rd_kafka_topic_result_error(result)
-      guard code != RD_KAFKA_RESP_ERR_NO_ERROR else { continue }
-      let reason = unsafe rd_kafka_topic_result_error_string(result).map {
-        unsafe String(cString: $0)
-      }
-      throw handle.error(code, operation, reason: reason)
+      try unsafe checkTopic(result, operation)
     }
+  }
+
+  private func checkTopic(_ result: OpaquePointer, _ operation: String) throws(KafkaError) {
+    let code = unsafe rd_kafka_topic_result_error(result)
+    guard code != RD_KAFKA_RESP_ERR_NO_ERROR else { return }
+    let reason = unsafe rd_kafka_topic_result_error_string(result).map {
+      unsafe String(cString: $0)
+    }
+    throw handle.error(code, operation, reason: reason)
   }
 
   /// Every effective config of a topic, the broker's defaults included.
