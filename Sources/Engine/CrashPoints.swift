@@ -82,11 +82,11 @@
       case .catchUp: []
       // They wait for people; the mirror goes on meanwhile.
       case .approve, .follow: [.checkpoint("before"), .checkpoint("after")]
-      case .fence: calls(.fence, .source)
+      case .fence: [.inside("saved")] + calls(.fence, .source)
       case .drain: [.inside("drained")]
       case .seal: [.inside("compared")]
       case .translate, .carryGroups: calls(.pause, .source) + [.inside("written")]
-      case .armReverse: [.inside("saved"), .inside("canary"), .inside("armed"), .inside("sent")]
+      case .armReverse: [.inside("canary"), .inside("armed"), .inside("sent")]
       case .moveGroups: calls(.resume, .target)
       case .switchClients:
         (attempt > 1 ? lifting(.target) : []) + calls(.switchClients, .target)

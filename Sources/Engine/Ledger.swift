@@ -141,7 +141,7 @@ final class Ledger: Sendable {
     let entry = StageEntry(
       event: event, evidence: evidence, order: order, phase: machine.phase)
     Failpoint.hit("wish:\(event.name)", stage: stage)
-    try write(.stage, stage: stage, entry, begin: begin, end: end, answer: answer)
+    try write(.stage, stage: stage, [entry], begin: begin, end: end, answer: answer)
     Failpoint.hit("wished:\(event.name)", stage: stage)
     return effects
   }
@@ -150,7 +150,14 @@ final class Ledger: Sendable {
     _ kind: EntryKind, stage: String?, _ payload: Payload,
     answer: (command: Int64, outcome: CommandOutcome)? = nil
   ) throws {
-    try write(kind, stage: stage, payload, begin: [], end: [], answer: answer)
+    try write(kind, stage: stage, [payload], begin: [], end: [], answer: answer)
+  }
+
+  /// Several of a kind, in one transaction.
+  func record<Payload: Encodable>(
+    _ kind: EntryKind, stage: String?, all payloads: [Payload]
+  ) throws {
+    try write(kind, stage: stage, payloads, begin: [], end: [], answer: nil)
   }
 
   /// Answers a command with a refusal, for the reason given.
@@ -168,13 +175,13 @@ final class Ledger: Sendable {
   }
 
   private func write<Payload: Encodable>(
-    _ kind: EntryKind, stage: String?, _ payload: Payload, begin: [NewEffect], end: [String],
+    _ kind: EntryKind, stage: String?, _ payloads: [Payload], begin: [NewEffect], end: [String],
     answer: (command: Int64, outcome: CommandOutcome)?
   ) throws {
-    let json = try JSON.text(payload)
-    let events = try journal.append(
-      [NewEvent(stage: stage, kind: kind.rawValue, payload: json)], begin: begin, end: end,
-      answer: answer, lease: lease)
+    let new = try payloads.map {
+      NewEvent(stage: stage, kind: kind.rawValue, payload: try JSON.text($0))
+    }
+    let events = try journal.append(new, begin: begin, end: end, answer: answer, lease: lease)
     try folded.withLock { folded in for event in events { try folded.apply(event) } }
   }
 }

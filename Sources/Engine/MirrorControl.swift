@@ -21,6 +21,8 @@ actor MirrorControl {
   private let memoryBytes: Int64
   private let logger: Logger
   private var running: Running?
+  /// A mirror that is connected and does not run yet.
+  private var prepared: (mirror: Replicator, direction: Direction, partitions: Set<TopicPartition>)?
   private var failure: (any Error)?
 
   init(
@@ -39,36 +41,58 @@ actor MirrorControl {
     self.logger = logger
   }
 
+  /// Connects an urgent mirror of `partitions` to both clusters, for ``start(_:_:isUrgent:isFresh:)`` to
+  /// come, while another may run.
+  ///
+  /// Throws: ``KafkaError`` - a cluster does not answer; or the journal's error.
+  func prepare(_ direction: Direction, _ partitions: [TopicPartition]) async throws {
+    let all = Set(partitions)
+    if let prepared, prepared.direction == direction, prepared.partitions == all { return }
+    let mirror = try replicator(direction, partitions.count, isUrgent: true)
+    try await mirror.prepare(partitions)
+    prepared = (mirror, direction, all)
+  }
+
   /// Starts mirroring `partitions`; nothing happens where that mirror runs already.
   ///
   /// - Parameters:
   ///   - isUrgent: clients wait for it: nothing of it is held back as backfill.
-  ///   - stoodStill: how long the destination's ends were seen to stand still, up to now.
+  ///   - isFresh: see `Reconciler`.
   func start(
-    _ direction: Direction, _ partitions: [TopicPartition], isUrgent: Bool,
-    stoodStill: Duration = .zero
+    _ direction: Direction, _ partitions: [TopicPartition], isUrgent: Bool, isFresh: Bool = false
   ) async throws {
     if let running, running.direction == direction {
       if isUrgent { await running.replicator.hurry() }
       return
     }
+    let all = Set(partitions)
+    var ready: Replicator?
+    if let prepared, isUrgent, prepared.direction == direction, prepared.partitions == all {
+      ready = prepared.mirror
+    }
     await stop()
     failure = nil
-    let replicator = Replicator(
-      direction: direction, origin: clusters.connection(direction.origin),
-      destination: clusters.connection(direction.destination), store: try store(),
-      budgets: budgets, order: order, priority: priority, isUrgent: isUrgent,
-      laneCount: Self.laneCount(lanes, partitions: partitions.count),
-      limits: Self.limits(memoryBytes: memoryBytes), stoodStill: stoodStill, logger: logger)
+    let replicator = try ready ?? self.replicator(direction, partitions.count, isUrgent: isUrgent)
     let task = Task {
       do {
-        try await replicator.run(partitions)
+        try await replicator.run(partitions, isFresh: isFresh)
       } catch {
         self.failed(error)
       }
     }
     running = Running(
-      direction: direction, replicator: replicator, task: task, partitions: Set(partitions))
+      direction: direction, replicator: replicator, task: task, partitions: all)
+  }
+
+  private func replicator(
+    _ direction: Direction, _ count: Int, isUrgent: Bool
+  ) throws -> Replicator {
+    Replicator(
+      direction: direction, origin: clusters.connection(direction.origin),
+      destination: clusters.connection(direction.destination), store: try store(),
+      budgets: budgets, order: order, priority: priority, isUrgent: isUrgent,
+      laneCount: Self.laneCount(lanes, partitions: count),
+      limits: Self.limits(memoryBytes: memoryBytes), logger: logger)
   }
 
   /// How many lanes mirror so many partitions; `asked` is the plan's number.
@@ -87,7 +111,10 @@ actor MirrorControl {
   private func failed(_ error: any Error) { failure = error }
 
   /// Stops after everything in flight is stored and journalled.
-  func stop() async {
+  ///
+  /// - Parameter keepsPrepared: whether the mirror that was prepared is to come next.
+  func stop(keepsPrepared: Bool = false) async {
+    if !keepsPrepared { prepared = nil }
     guard let ending = running else { return }
     running = nil
     await ending.replicator.stop()

@@ -13,7 +13,7 @@ enum RetentionCheck {
         guard let retention = topic.sourceRetention else { continue }
         if stage.extendRetention {
           findings.append(
-            "source topic \(topic.name) keeps all records from the switch until stage \(stage.name) is finalized or back (`extendRetention`)"
+            "source topic \(topic.name) keeps all records from the fence until stage \(stage.name) is finalized or back (`extendRetention`)"
           )
           continue
         }

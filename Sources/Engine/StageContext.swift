@@ -23,9 +23,9 @@ final class StageContext: Sendable {
   let topicBoard = TopicBoard()
   let tripwire = Tripwire()
   let logger: Logger
-  /// Since when the source's ends have stood still, as this engine saw when it fenced; `nil` where
-  /// another one did.
-  let stillSince = Mutex<ContinuousClock.Instant?>(nil)
+  let hookLog: HookLog
+  /// What was prepared for the window; `nil` before that, and after it.
+  let kit = Mutex<WindowKit?>(nil)
   /// The gates were passed under this engine, not under one that died since.
   let passedGates = Atomic(false)
   /// What failed last is that something is not as it was reviewed.
@@ -45,6 +45,7 @@ final class StageContext: Sendable {
     var logger = logger
     logger[metadataKey: "stage"] = "\(stage.name)"
     self.logger = logger
+    hookLog = HookLog(ledger, stage: stage.name)
     mirrors = MirrorControl(
       clusters: clusters, budgets: budgets, order: order,
       priority: { plan.topicRule(for: $0.topic)?.priority ?? 0 }, lanes: plan.mirror.lanes,
@@ -110,8 +111,7 @@ final class StageContext: Sendable {
       action: action, stage: stage.name, attempt: machine.attempt, cluster: cluster, group: group)
     let start = ContinuousClock.now
     let output = try await hooks.run(hook, call)
-    try ledger.record(
-      .hook, stage: stage.name,
+    try await hookLog.write(
       HookRecord(
         id: call.stepID, hook: hook.summary, output: output,
         seconds: (ContinuousClock.now - start) / .seconds(1)))

@@ -83,6 +83,7 @@ struct StageRunner: Sendable {
         try await settle(nil, try await race { try await self.soak() })
       } else {
         await context.mirrors.stop()
+        context.kit.withLock { $0 = nil }
         return
       }
     }

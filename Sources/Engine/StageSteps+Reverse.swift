@@ -11,21 +11,20 @@ extension StageSteps {
   /// source through it, before any client moves.
   func armReverse() async throws -> Evidence {
     var watch = Stopwatch()
-    try await checkStillFenced(.source, since: .fence)
+    var bases = try await checkStillFenced(.source, since: .fence)
     watch.lap("the fence still holds")
-    let retention = try await extendRetention()
-    if !retention.isEmpty { watch.lap("retention extended") }
-    let canary = context.canary
-    try await createCanaries()
-    watch.lap("canary topics are there")
+    let kit = context.kit.withLock { $0 }
+    if kit == nil {
+      try await readyCanary()
+      watch.lap("canary topics are there")
+    }
     await context.during("canary")
-    _ = try context.ledger.journal.registerPartition(
-      source: canary, target: canary, lease: context.ledger.lease)
-    var stoodStill = Duration.zero
-    if armed(.reverse) == nil {
-      // The reverse mirror has not run in this attempt, and nobody has written to the source since.
-      stoodStill = context.stillSince.withLock { $0 }.map { .now - $0 } ?? .zero
-      var bases = try await context.ends(on: .source, stable: false)
+    let canary = context.canary
+    // The reverse mirror has not run in this attempt, and this same engine has seen the fence hold and
+    // compared what the map knows, moments ago. Another one's word is not taken for that.
+    let isUnarmed = armed(.reverse) == nil
+    let isFresh = isUnarmed && kit != nil
+    if isUnarmed {
       let logs = context.clusters.sourceLogs
       bases.merge(try await context.steadily { try await logs.offsets(.end, of: [canary]) }) {
         _, new in new
@@ -38,15 +37,17 @@ extension StageSteps {
     }
     watch.lap("both ends noted")
     try await context.mirrors.start(
-      .reverse, reversePartitions, isUrgent: true, stoodStill: stoodStill)
+      .reverse, reversePartitions, isUrgent: true, isFresh: isFresh)
     try await awaitSettledMirror()
     watch.lap("reverse mirror runs")
-    try await sendCanary()
-    watch.lap("canary came round")
+    // No client works there yet.
+    async let ends = context.ends(on: .target, stable: true)
+    try await sendCanary(kit)
     var evidence = Evidence()
-    evidence.ends = try await context.ends(on: .target, stable: true)
-    watch.lap("target's ends noted")
-    evidence.notes = retention + ["a canary went from \(canary) on the target to the source"]
+    evidence.ends = try await ends
+    watch.lap("canary came round, target's ends noted")
+    context.kit.withLock { $0 = nil }
+    evidence.notes = ["a canary went from \(canary) on the target to the source"]
     evidence.parts = watch.parts
     return evidence
   }
@@ -77,7 +78,7 @@ extension StageSteps {
     }
   }
 
-  private func sendCanary() async throws {
+  private func sendCanary(_ kit: WindowKit?) async throws {
     let canary = context.canary
     let record = Record(
       key: nil, value: Array("canary \(UUID().uuidString)".utf8),
@@ -88,9 +89,11 @@ extension StageSteps {
       try await context.steadily { try await source.offsets(.end, of: [canary]) }[canary]
       ?? Offset(0)
     let target = context.clusters.target
-    _ = try await context.steadily { try await RecordWriter(target).write(record, to: canary) }
+    _ = try await context.steadily {
+      try await (kit?.canaryWriter ?? RecordWriter(target)).write(record, to: canary)
+    }
     await context.during("sent")
-    let reader = try PartitionReader(context.clusters.source)
+    let reader = try kit?.canaryReader ?? PartitionReader(context.clusters.source)
     try await wait(.seconds(30)) {
       _ = try await context.mirrors.progress()
       return try await reader.records(of: canary, from: start).contains { $0.record == record }

@@ -6,6 +6,7 @@ internal import KafkaModel
 internal import Logging
 internal import Mirror
 internal import Plan
+internal import Synchronization
 internal import Validation
 
 extension StageSteps {
@@ -22,10 +23,19 @@ extension StageSteps {
     return evidence
   }
 
-  private func compareSettled(_ ends: [TopicPartition: Offset]) async throws -> Evidence {
+  /// Compares what was mirrored since the last comparison, so that less is left for ``seal()``. Compacted
+  /// topics are left out: each comparison of them reads everything.
+  func compareNews() async throws {
+    let ends = try await context.mirrors.progress().mapValues(\.position)
+    _ = try await compareSettled(ends, isPreparation: true)
+  }
+
+  private func compareSettled(
+    _ ends: [TopicPartition: Offset], isPreparation: Bool = false
+  ) async throws -> Evidence {
     let budget = ReadBudget(bytesPerSecond: context.plan.validate.bytesPerSecond)
     do {
-      return try await compareForward(ends, budget)
+      return try await compareForward(ends, budget, isPreparation: isPreparation)
     } catch let error as EngineError {
       guard case .differences = error else { throw error }
       // A target that has just lost its tail gets it again from the mirror: what counts is what is still
@@ -39,7 +49,7 @@ extension StageSteps {
       } onTimeout: {
         error
       }
-      return try await compareForward(ends, budget)
+      return try await compareForward(ends, budget, isPreparation: isPreparation)
     }
   }
 
@@ -47,10 +57,10 @@ extension StageSteps {
   /// meanwhile, so this reads as fast as it can, whatever the plan allows before.
   func seal() async throws -> Evidence {
     var watch = Stopwatch()
-    try await checkStillFenced(.source, since: .fence)
-    watch.lap("the fence still holds")
-    try await checkNoForeignTail(.forward)
-    watch.lap("nothing foreign on the target")
+    async let fenced = checkStillFenced(.source, since: .fence)
+    async let foreign: Void = checkNoForeignTail(.forward)
+    _ = try await (fenced, foreign)
+    watch.lap("the fence still holds, nothing foreign on the target")
     let fence = context.ledger.evidence(of: context.stage.name, .fence)?.ends ?? [:]
     var evidence = try await compareForward(fence, ReadBudget())
     watch.lap("compared up to the fence offsets")
@@ -59,7 +69,7 @@ extension StageSteps {
   }
 
   private func compareForward(
-    _ ends: [TopicPartition: Offset], _ budget: ReadBudget
+    _ ends: [TopicPartition: Offset], _ budget: ReadBudget, isPreparation: Bool = false
   ) async throws -> Evidence {
     let store = try JournalMapStore(context.ledger)
     let admin = context.clusters.sourceAdmin
@@ -69,7 +79,7 @@ extension StageSteps {
     let validated = try context.ledger.journal.validatedUpTo()
     var dropped: Int64 = 0
     var ranges: [ComparisonRange] = []
-    for topic in context.topics {
+    for topic in context.topics where !(isPreparation && topic.isCompacted) {
       for partition in topic.partitions {
         guard let map = maps[partition], let first = map.segments.first, let end = ends[partition]
         else { continue }
@@ -90,7 +100,7 @@ extension StageSteps {
             passedOver: context.strays(in: map, partition)))
       }
     }
-    var (evidence, verdicts) = try await compare(ranges, budget)
+    var (evidence, verdicts) = try await compare(ranges, budget, isPreparation: isPreparation)
     if dropped > 0 {
       evidence.notes.append(
         "SKIPPED: the source dropped \(dropped) mirrored records before they were compared")
@@ -134,28 +144,33 @@ extension StageSteps {
   }
 
   private func compare(
-    _ ranges: [ComparisonRange], _ budget: ReadBudget
+    _ ranges: [ComparisonRange], _ budget: ReadBudget, isPreparation: Bool = false
   ) async throws -> (evidence: Evidence, verdicts: [Verdict]) {
     let start = ContinuousClock.now
     var verdicts: [Verdict] = []
-    // Two at a time: one partition's reading fills the other's pauses.
+    let ready = context.kit.withLock { $0?.comparators } ?? []
+    let count = Self.comparators
     try await withThrowingTaskGroup(of: [Verdict].self) { tasks in
-      for share in 0..<2 {
-        let mine = ranges.indices.filter { $0 % 2 == share }.map { ranges[$0] }
+      for share in 0..<count {
+        let mine = ranges.indices.filter { $0 % count == share }.map { ranges[$0] }
         guard !mine.isEmpty else { continue }
         tasks.addTask {
-          let comparator = try Comparator(
-            source: context.clusters.source, target: context.clusters.target, budget: budget)
+          let comparator =
+            try ready.isEmpty
+            ? Comparator(source: context.clusters.source, target: context.clusters.target)
+            : ready[share]
           var verdicts: [Verdict] = []
           for batch in Comparator.batches(of: mine) {
-            verdicts += try await context.steadily { try await comparator.compare(batch: batch) }
+            verdicts += try await context.steadily {
+              try await comparator.compare(batch: batch, budget: budget)
+            }
           }
           return verdicts
         }
       }
       for try await some in tasks { verdicts += some }
     }
-    await context.during("compared")
+    if !isPreparation { await context.during("compared") }
     let different = verdicts.filter { !$0.isEqual }
     guard different.isEmpty else { throw EngineError.differences(different) }
     let records = verdicts.reduce(0) { $0 + $1.records }

@@ -11,10 +11,12 @@ extension StageSteps {
   func fenceSource() async throws -> Evidence {
     try await ensureMirrors()
     try await awaitSettledMirror()
+    // Another engine's preparations died with it.
+    if context.kit.withLock({ $0 }) == nil { try await prepareWindow() }
     try await checkGatesAgain()
-    // Creating a topic takes a while: better now than while clients stand still.
-    try await createCanaries()
+    let retention = try await extendRetention()
     var evidence = try await fence(.source)
+    evidence.notes += retention
     var watch = Stopwatch()
     try await checkPartitionCounts()
     watch.lap("no topic has grown")
@@ -54,10 +56,6 @@ extension StageSteps {
               "\(context.name(of: $0.key, on: cluster)) went from \(first[$0.key] ?? $0.value) to \($0.value), \(Int(Double(moved) / (waited / .seconds(1)))) records/s"
           })
       }
-    }
-    if cluster == .source {
-      let since = stillSince
-      context.stillSince.withLock { $0 = since }
     }
     watch.lap("end offsets stood still")
     try await awaitNoOpenTransaction(cluster, ends)
@@ -112,7 +110,8 @@ extension StageSteps {
     }
     watch.lap("\(ends.count) partitions mirrored up to their fence offsets")
     await context.during("drained")
-    await context.mirrors.stop()
+    // The reverse mirror comes next, once the stage has got so far.
+    await context.mirrors.stop(keepsPrepared: direction == .forward)
     watch.lap("mirror stopped")
     var evidence = Evidence()
     evidence.parts = watch.parts
@@ -120,13 +119,19 @@ extension StageSteps {
   }
 
   /// Nobody may have written behind a fence.
-  func checkStillFenced(_ cluster: ClusterRole, since fence: Step) async throws {
+  ///
+  /// Returns: where the logs end, by the partition's name on the source.
+  @discardableResult
+  func checkStillFenced(
+    _ cluster: ClusterRole, since fence: Step
+  ) async throws -> [TopicPartition: Offset] {
     let fenced = context.ledger.evidence(of: context.stage.name, fence)?.ends ?? [:]
     let now = try await context.ends(on: cluster, stable: false)
     for (partition, end) in fenced.sorted(by: { $0.key < $1.key }) where now[partition] != end {
       throw EngineError.strayWrite(
         context.name(of: partition, on: cluster), from: end, to: now[partition] ?? end)
     }
+    return now
   }
 
   /// Behind what this migration mirrored nothing may stand on the destination.
@@ -155,11 +160,23 @@ extension StageSteps {
     var watch = Stopwatch()
     try await checkStillFenced(origin, since: direction == .forward ? .fence : .fenceTarget)
     watch.lap("the fence still holds")
+    guard direction == .forward else {
+      try await pauseGroups(origin)
+      watch.lap("groups paused")
+      var evidence = try await carryCommits(direction, &watch) {
+        try await context.translationSources(direction)
+      }
+      evidence.parts = watch.parts
+      return evidence
+    }
+    // The mirror has stopped and nobody else writes to the target: what translation rests on stands still
+    // already, whatever the groups do.
+    async let sources = context.translationSources(direction)
     try await pauseGroups(origin)
     watch.lap("groups paused")
-    var evidence = try await carryCommits(direction, &watch) {
-      try await context.translationSources(direction)
-    }
+    let table = try await sources
+    watch.lap("offset maps loaded")
+    var evidence = try await carryCommits(direction, &watch) { table }
     evidence.parts = watch.parts
     return evidence
   }
@@ -179,7 +196,7 @@ extension StageSteps {
     try await context.steadily { try await mover.awaitVacant(groups, patience: .seconds(30)) }
     watch.lap("groups are empty")
     let first = try await sources()
-    watch.lap("offset maps loaded")
+    if direction == .reverse { watch.lap("offset maps loaded") }
     var policies: [String: MissingCommitPolicy] = [:]
     for group in groups { policies[group] = context.missingCommitPolicy(of: group) }
     let known = policies

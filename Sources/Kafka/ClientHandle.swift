@@ -62,6 +62,17 @@ internal import Logging
     unsafe rd_kafka_set_log_queue(handle, nil)
   }
 
+  /// Connects to a broker and asks where the partitions of all topics are that were opened, so that
+  /// what follows need not wait for that.
+  ///
+  /// Throws: ``KafkaError`` - no broker answers in time.
+  func connect(timeoutMilliseconds: Int32 = 15_000) throws(KafkaError) {
+    var metadata: UnsafePointer<rd_kafka_metadata>?
+    let code = unsafe rd_kafka_metadata(pointer, 0, nil, &metadata, timeoutMilliseconds)
+    guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw plainError(code, "connect") }
+    unsafe rd_kafka_metadata_destroy(metadata)
+  }
+
   /// Closes the instance. Blocks until its threads have ended.
   func destroy() {
     guard !destroyed else { return }

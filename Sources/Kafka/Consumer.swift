@@ -92,6 +92,14 @@ package import KafkaModel
     return index
   }
 
+  /// Connects, and learns where the partitions of `topics` are, ahead of reading.
+  ///
+  /// Throws: ``KafkaError`` - no broker answers.
+  package func prepare(_ topics: some Sequence<String>) throws(KafkaError) {
+    for topic in topics { _ = try index(of: topic) }
+    try handle.connect()
+  }
+
   /// Starts reading a partition. Problems with it arrive as messages of kind `failure`.
   package func start(
     _ partition: TopicPartition, at position: Position, queue: Queue = .first

@@ -24,6 +24,11 @@ package actor PartitionReader {
 
   isolated deinit { consumer.close() }
 
+  /// Connects, so that a first stretch need not wait for that.
+  ///
+  /// Throws: ``KafkaError`` - no broker answers.
+  package func prepare(_ topics: Set<String>) throws(KafkaError) { try consumer.prepare(topics) }
+
   /// Reads up to `limit` records from `start` on, none at or behind `end`, and stops at the end of what
   /// can be read.
   ///

@@ -81,6 +81,16 @@ package import KafkaModel
     return unsafe topics.count - 1
   }
 
+  /// Connects, and learns where the partitions of `topics` are, ahead of writing. An idempotent
+  /// producer then also gets its id, which alone may take half a second (librdkafka asks again at
+  /// such intervals as long as it knows no broker).
+  ///
+  /// Throws: ``KafkaError`` - no broker answers.
+  package func prepare(_ topics: some Sequence<String>) throws(KafkaError) {
+    for topic in topics { _ = try index(of: topic) }
+    try handle.connect()
+  }
+
   /// Passes a consumed record on, as it is, without copying key or value. When it is queued, the
   /// message belongs to the producer until its delivery is served.
   ///

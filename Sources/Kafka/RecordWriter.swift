@@ -22,6 +22,11 @@ package actor RecordWriter {
 
   isolated deinit { producer.close(discarding: true) }
 
+  /// Connects, so that a first record need not wait for that.
+  ///
+  /// Throws: ``KafkaError`` - no broker answers.
+  package func prepare(_ topic: String) throws(KafkaError) { try producer.prepare([topic]) }
+
   /// Writes `records` in order and waits until all are stored.
   ///
   /// Returns: the offsets of the records.

@@ -25,15 +25,14 @@ package actor Lane {
   private let progress: MirrorProgress
   private let logger: Logger
   private let limits: LaneLimits
-  private let slots: SlotTable
   private let stopping = Atomic(false)
   private let hurrying = Atomic(false)
 
+  /// - Parameter queues: how many classes of partitions, tail and backfill, it will have.
   package init(
     direction: Direction, origin: ClusterConnection, destination: ClusterConnection,
-    partitions: [LanePartition], store: any MapStore, budgets: MirrorBudgets,
-    order: BackfillOrder, progress: MirrorProgress, meter: LaneMeter? = nil,
-    limits: LaneLimits, sizes: DestinationSizes, name: String
+    store: any MapStore, budgets: MirrorBudgets, order: BackfillOrder, progress: MirrorProgress,
+    meter: LaneMeter? = nil, limits: LaneLimits, queues: Int, sizes: DestinationSizes, name: String
   ) throws(KafkaError) {
     executor = PinnedExecutor(name: name)
     self.direction = direction
@@ -45,7 +44,6 @@ package actor Lane {
     self.limits = limits
     logger = origin.logger
     // Each class of partitions has a queue of its own, and each queue these bounds.
-    let queues = Set(partitions.map(\.isBackfill)).count
     consumer = try Consumer(
       origin,
       properties: [
@@ -54,6 +52,20 @@ package actor Lane {
         "fetch.wait.max.ms": "100",
       ])
     producer = try Producer(destination, properties: sizes.producerProperties)
+  }
+
+  isolated deinit { close() }
+
+  /// Connects to both clusters ahead of ``run(_:)``.
+  ///
+  /// - Parameter states: of the partitions that it will copy.
+  /// Throws: ``KafkaError`` - a cluster does not answer.
+  package func prepare(_ states: [MirrorState]) throws(KafkaError) {
+    try consumer.prepare(Set(states.map { $0.partition(on: direction.origin).topic }))
+    try producer.prepare(Set(states.map { $0.partition(on: direction.destination).topic }))
+  }
+
+  private func slots(of partitions: [LanePartition]) throws(KafkaError) -> SlotTable {
     var slots = SlotTable()
     for partition in partitions {
       let from = partition.state.partition(on: direction.origin)
@@ -62,18 +74,17 @@ package actor Lane {
         Slot(partition, direction, producerTopic: try producer.index(of: to.topic)),
         topic: try consumer.index(of: from.topic))
     }
-    self.slots = slots
+    return slots
   }
-
-  isolated deinit { close() }
 
   /// Copies until ``stop()``, cancellation, or an error that ends the producer. In every case all that
   /// is known to be stored is checkpointed before it returns.
   ///
   /// Throws: ``KafkaError`` - the producer met a fatal error; or the store's error.
-  package func run() async throws {
+  package func run(_ partitions: [LanePartition]) async throws {
     consumer.signal(wakeUp)
     producer.signal(wakeUp)
+    let slots = try slots(of: partitions)
     // A local variable: the loop below touches it several times a record, and what belongs to an actor
     // is checked at run time for overlapping accesses.
     var state = LaneState(slots: slots)

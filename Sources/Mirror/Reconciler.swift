@@ -43,24 +43,39 @@ package struct Reconciler: Sendable {
     destinationAdmin = try Admin(destination, readCommitted: false)
   }
 
+  /// Connects to both clusters ahead of ``reconcile(_:stillness:isFresh:)``.
+  ///
+  /// Throws: ``KafkaError`` - a cluster does not answer, or does not know a partition.
+  func prepare(_ states: [MirrorState]) async throws {
+    let destinations = states.map { $0.partition(on: direction.destination) }
+    let origins = states.map { $0.partition(on: direction.origin) }
+    async let ends = destinationAdmin.offsets(.end, of: destinations)
+    async let bounds = originAdmin.bounds(of: origins)
+    _ = try await (ends, bounds)
+  }
+
   /// Reconciles all partitions. The destination's ends have to stand still for `stillness` first: a
   /// killed predecessor's last requests may still be under way.
+  ///
+  /// - Parameter isFresh: nothing was ever written in this direction since somebody saw that the
+  ///   destination stood still and that all the map knows was equal on both sides. Then no request can be
+  ///   under way and no record need be read; where both logs end is looked at in any case.
   package func reconcile(
-    _ sources: [TopicPartition], stillness: Duration
+    _ sources: [TopicPartition], stillness: Duration, isFresh: Bool = false
   ) async throws -> [Outcome] {
     let states = try await store.states(of: sources, direction)
     let destinations = states.map { $0.partition(on: direction.destination) }
     let origins = states.map { $0.partition(on: direction.origin) }
-    let destinationEnds = try await stillEnds(of: destinations, stillness)
+    let destinationEnds = try await stillEnds(of: destinations, isFresh ? nil : stillness)
     let originBounds = try await originAdmin.bounds(of: origins)
-    let lastRecords = try await lastRecords(states, originBounds)
+    let lastRecords = isFresh ? [:] : try await lastRecords(states, originBounds)
     var outcomes: [Outcome] = []
     for state in states {
       outcomes.append(
         try await reconcile(
           state, end: destinationEnds[state.partition(on: direction.destination)]!,
           bounds: originBounds[state.partition(on: direction.origin)]!,
-          last: lastRecords[state.source]))
+          last: lastRecords[state.source], isFresh: isFresh))
     }
     return outcomes
   }
@@ -103,10 +118,12 @@ package struct Reconciler: Sendable {
     return Offset(end.rawValue - 1)
   }
 
+  /// - Parameter stillness: `nil` where it is known that they stand still.
   private func stillEnds(
-    of partitions: [TopicPartition], _ stillness: Duration
+    of partitions: [TopicPartition], _ stillness: Duration?
   ) async throws -> [TopicPartition: Offset] {
     var ends = try await destinationAdmin.offsets(.end, of: partitions)
+    guard let stillness else { return ends }
     // Somebody who goes on writing is found out by comparing, not by waiting for them.
     for _ in 0..<20 {
       try await Task.sleep(for: stillness)
@@ -118,7 +135,7 @@ package struct Reconciler: Sendable {
   }
 
   private func reconcile(
-    _ state: MirrorState, end: Offset, bounds: LogBounds, last: LastRecord?
+    _ state: MirrorState, end: Offset, bounds: LogBounds, last: LastRecord?, isFresh: Bool
   ) async throws -> Outcome {
     var state = state
     let originPartition = state.partition(on: direction.origin)
@@ -151,7 +168,9 @@ package struct Reconciler: Sendable {
       lost = expected - end
       state = recovered
     }
-    if let fault = try await checkLastRecord(state, bounds, last) { return stopped(fault) }
+    if !isFresh, let fault = try await checkLastRecord(state, bounds, last) {
+      return stopped(fault)
+    }
     guard end > state.expectedEnd(direction) else {
       return Outcome(
         state: state, adopted: 0, lost: lost, fault: nil, left: bounds.end - state.position)

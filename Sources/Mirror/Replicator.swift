@@ -14,11 +14,17 @@ package actor Replicator {
   private var isUrgent: Bool
   private let limits: LaneLimits
   private let stillness: Duration
-  /// For the first start; `nil` as any other.
-  private var firstStillness: Duration?
   private let logger: Logger
   private var lanes: [Lane] = []
   private var stopping = false
+  private var prepared: Prepared?
+
+  /// What a first start finds ready.
+  private struct Prepared {
+    let reconciler: Reconciler
+    /// Each with the partitions that it is to copy.
+    let lanes: [(lane: Lane, share: Set<TopicPartition>)]
+  }
 
   private let budgets: MirrorBudgets
   private let order: BackfillOrder
@@ -32,14 +38,13 @@ package actor Replicator {
   ///   - meter: takes the times of what lanes do, which is a little work for each record.
   ///   - stillness: how long the destination's ends have to stand still before a start believes that a
   ///     killed predecessor's last requests have arrived.
-  ///   - stoodStill: how long they were seen to stand still already, up to this moment.
   package init(
     direction: Direction, origin: ClusterConnection, destination: ClusterConnection,
     store: any MapStore, budgets: MirrorBudgets = MirrorBudgets(),
     order: BackfillOrder = BackfillOrder(),
     priority: @escaping @Sendable (TopicPartition) -> Int = { _ in 0 }, isUrgent: Bool = false,
     laneCount: Int, limits: LaneLimits = LaneLimits(), meter: LaneMeter? = nil,
-    stillness: Duration = .milliseconds(300), stoodStill: Duration = .zero, logger: Logger
+    stillness: Duration = .milliseconds(300), logger: Logger
   ) {
     self.direction = direction
     self.origin = origin
@@ -53,21 +58,46 @@ package actor Replicator {
     self.limits = limits
     self.meter = meter
     self.stillness = stillness
-    firstStillness = max(.zero, stillness - stoodStill)
     self.logger = logger
+  }
+
+  /// Connects to both clusters and learns what a start has to know of them, so that one in which
+  /// nothing is backfill need not wait for that. Writes nothing and decides nothing.
+  ///
+  /// Throws: ``KafkaError`` - a cluster does not answer; or the store's error.
+  package func prepare(_ sources: [TopicPartition]) async throws {
+    let reconciler = try Reconciler(
+      direction: direction, origin: origin, destination: destination, store: store)
+    let states = try await store.states(of: sources, direction)
+    try await reconciler.prepare(states)
+    let sizes = try await reconciler.sizes(
+      of: Set(states.map { $0.partition(on: direction.destination).topic }))
+    let shares = LaneShares.divide(states.map { ($0, Int64(0)) }, lanes: laneCount) {
+      priority($0.source)
+    }
+    var lanes: [(lane: Lane, share: Set<TopicPartition>)] = []
+    for (index, share) in shares.enumerated() {
+      let lane = try lane(index, of: shares.count, queues: 1, sizes: sizes)
+      try await lane.prepare(share)
+      lanes.append((lane, Set(share.map(\.source))))
+    }
+    prepared = Prepared(reconciler: reconciler, lanes: lanes)
   }
 
   /// Mirrors until ``stop()`` or cancellation. Errors of the clusters are retried, with a pause, for as
   /// long as it takes, and told in ``progress`` meanwhile; a partition's fault stops that partition.
   ///
+  /// - Parameter isFresh: see ``Reconciler/reconcile(_:stillness:isFresh:)``; of the first start.
   /// Throws: the store's error; ``KafkaError`` - a topic has been unknown for a minute: it is gone.
-  package func run(_ sources: [TopicPartition]) async throws {
+  package func run(_ sources: [TopicPartition], isFresh: Bool = false) async throws {
     var pause = Self.shortestPause
     var unknownSince: ContinuousClock.Instant?
+    var isFresh = isFresh
     while !stopping, !Task.isCancelled {
       let start = ContinuousClock.now
       do {
-        try await runOnce(sources)
+        defer { isFresh = false }
+        try await runOnce(sources, isFresh)
         progress.trouble = nil
         return
       } catch let error as KafkaError {
@@ -103,12 +133,15 @@ package actor Replicator {
     for lane in lanes { lane.hurry() }
   }
 
-  private func runOnce(_ sources: [TopicPartition]) async throws {
-    let reconciler = try Reconciler(
-      direction: direction, origin: origin, destination: destination, store: store)
+  private func runOnce(_ sources: [TopicPartition], _ isFresh: Bool) async throws {
+    // Lanes serve once.
+    let prepared = prepared
+    self.prepared = nil
+    let reconciler =
+      try prepared?.reconciler
+      ?? Reconciler(direction: direction, origin: origin, destination: destination, store: store)
     let outcomes = try await reconciler.reconcile(
-      sources, stillness: firstStillness ?? stillness)
-    firstStillness = nil
+      sources, stillness: stillness, isFresh: isFresh)
     // A record that the destination refuses for good would end every new producer.
     let refused = Set(
       progress.all.filter { if case .refused? = $0.value.fault { true } else { false } }.keys)
@@ -141,34 +174,49 @@ package actor Replicator {
     }
     progress.update(told)
     progress.trouble = nil
+    if let lanes = prepared?.lanes, !healthy.contains(where: { $0.item.isBackfill }) {
+      guard !stopping, !Task.isCancelled else { return }
+      return try await runLanes(
+        lanes.map { lane, share in
+          (lane, healthy.map(\.item).filter { share.contains($0.state.source) })
+        })
+    }
     let topics = Set(healthy.map { $0.item.state.partition(on: direction.destination).topic })
     let sizes = try await reconciler.sizes(of: topics)
     // Nothing suspends from here until `stop()` can reach the lanes.
     guard !stopping, !Task.isCancelled else { return }
-    try await runLanes(healthy, sizes: sizes)
+    let shares = LaneShares.divide(healthy, lanes: laneCount) { $0.priority }
+    var lanes: [(lane: Lane, share: [LanePartition])] = []
+    for (index, share) in shares.enumerated() {
+      let queues = Set(share.map(\.isBackfill)).count
+      lanes.append(
+        (try lane(index, of: shares.count, queues: queues, sizes: sizes), share))
+    }
+    try await runLanes(lanes)
   }
 
-  private func runLanes(
-    _ states: [(item: LanePartition, left: Int64)], sizes: DestinationSizes
-  ) async throws {
-    let shares = LaneShares.divide(states, lanes: laneCount) { $0.priority }
+  /// A lane, one of `count`.
+  private func lane(
+    _ index: Int, of count: Int, queues: Int, sizes: DestinationSizes
+  ) throws(KafkaError) -> Lane {
     var limits = limits
-    limits.bytes /= shares.count
-    limits.records = max(10_000, limits.records / shares.count)
-    lanes = []
-    for (index, share) in shares.enumerated() {
-      lanes.append(
-        try Lane(
-          direction: direction, origin: origin, destination: destination, partitions: share,
-          store: store, budgets: budgets, order: order, progress: progress, meter: meter,
-          limits: limits, sizes: sizes,
-          name: "\(direction.rawValue)-\(index)"))
-    }
+    limits.bytes /= count
+    limits.records = max(10_000, limits.records / count)
+    return try Lane(
+      direction: direction, origin: origin, destination: destination, store: store,
+      budgets: budgets, order: order, progress: progress, meter: meter, limits: limits,
+      queues: queues, sizes: sizes, name: "\(direction.rawValue)-\(index)")
+  }
+
+  private func runLanes(_ work: [(lane: Lane, share: [LanePartition])]) async throws {
+    lanes = work.map(\.lane)
     defer { lanes = [] }
     // Before any lane looks whose turn it is. Each takes its own out again.
-    for partition in shares.joined() where partition.isBackfill { order.add(partition.priority) }
+    for partition in work.map(\.share).joined() where partition.isBackfill {
+      order.add(partition.priority)
+    }
     try await withThrowingTaskGroup(of: Void.self) { group in
-      for lane in lanes { group.addTask { try await lane.run() } }
+      for (lane, share) in work { group.addTask { try await lane.run(share) } }
       do {
         // Not `waitForAll`, which tells of an error only when every other lane has ended, too.
         while try await group.next() != nil {}

@@ -35,6 +35,17 @@ package actor Comparator {
     self.target = try Consumer(target, properties: Consumer.stretches)
   }
 
+  /// Connects to both clusters ahead of comparing.
+  ///
+  /// - Parameters: topics, as each cluster names them.
+  /// Throws: ``KafkaError`` - a cluster does not answer.
+  package func prepare(
+    source sourceTopics: Set<String>, target targetTopics: Set<String>
+  ) throws(KafkaError) {
+    try source.prepare(sourceTopics)
+    try target.prepare(targetTopics)
+  }
+
   isolated deinit {
     source.close()
     target.close()
@@ -42,11 +53,15 @@ package actor Comparator {
 
   /// Compares one range.
   ///
-  /// - Parameter onProgress: told how many more source records were read.
+  /// - Parameters:
+  ///   - other: a budget in place of its own.
+  ///   - onProgress: told how many more source records were read.
   /// Throws: ``KafkaError`` - a side cannot be read; `CancellationError`.
   package func compare(
-    _ range: ComparisonRange, onProgress: @Sendable (Int64) -> Void = { _ in }
+    _ range: ComparisonRange, budget other: ReadBudget? = nil,
+    onProgress: @Sendable (Int64) -> Void = { _ in }
   ) async throws -> Verdict {
+    let budget = other ?? budget
     let left = try RecordStream(source, range.source, range.sourceRange, hasher, budget.source)
     let right = try RecordStream(target, range.target, range.targetRange, hasher, budget.target)
     return try await compare(range, left, right, onProgress)
@@ -57,9 +72,13 @@ package actor Comparator {
   /// Returns: verdicts in the order of `ranges`.
   /// Throws: as ``compare(_:onProgress:)``.
   package func compare(
-    batch ranges: [ComparisonRange], onProgress: @Sendable (Int64) -> Void = { _ in }
+    batch ranges: [ComparisonRange], budget other: ReadBudget? = nil,
+    onProgress: @Sendable (Int64) -> Void = { _ in }
   ) async throws -> [Verdict] {
-    if ranges.count == 1 { return [try await compare(ranges[0], onProgress: onProgress)] }
+    let budget = other ?? budget
+    if ranges.count == 1 {
+      return [try await compare(ranges[0], budget: budget, onProgress: onProgress)]
+    }
     try Task.checkCancellation()
     let lefts = try RangeBatch(source, hasher, budget.source)
       .read(ranges.map { ($0.source, $0.sourceRange) })

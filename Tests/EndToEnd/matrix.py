@@ -373,9 +373,12 @@ class Waves(Estate):
         second = re.sub(r"(fence|switch)(: \{ exec: .*)\]", r'\1\2, "--idle"]', second)
         return f"{head}  - stage: wave-1\n{first}  - stage: wave-2\n{second}"
 
-    def some(self, leg: Leg, turn: int) -> list[str]:
+    def some(self, leg: Leg, turn: int, stage: str | None = None) -> list[str]:
         """One of the step's points, of each of its three kinds in turn; or all."""
         points = list(leg["points"])
+        if stage == self.FIRST:
+            # The topic whose retention is limited is the other stage's.
+            points = [point for point in points if not point.endswith(":saved")]
         if FULL:
             return points
         kinds = [points[:1], points[1:-1] or points[-1:], points[-1:]]
@@ -384,7 +387,7 @@ class Waves(Estate):
 
     def kill_stage(self, stage: str, legs: list[Leg], *command: str) -> None:
         for turn, leg in enumerate(legs):
-            for point in self.some(leg, turn):
+            for point in self.some(leg, turn, stage):
                 if point.startswith("map:"):
                     continue  # the stages' mirrors have one journal
                 self.kill(f"{stage}/{point}", leg["phase"], *command, stage=stage)

@@ -61,7 +61,7 @@ class RetentionTests(unittest.TestCase):
             )
             report = scenario.ferry("dry-run")
             self.assertEqual(report.returncode, 0, report.stdout)
-            self.assertIn("keeps all records from the switch", report.stdout)
+            self.assertIn("keeps all records from the fence", report.stdout)
             scenario.start()
             scenario.wait(lambda s: s["state"] == "soaking", "the switch")
             self.assertEqual(self.retention(scenario), "-1")

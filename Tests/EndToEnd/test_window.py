@@ -268,6 +268,20 @@ class WideScenario(Scenario):
 
 
 class WindowTests(unittest.TestCase):
+    def check_preparations(self, scenario: WideScenario) -> None:
+        """What can be done before the fence was; the hook of each group ran, and is journalled."""
+        report = scenario.report()
+        steps = {run["step"]: run for run in report["steps"]}
+        prepared = [part["what"] for part in steps["approve"]["parts"]]
+        for what in ("the groups' brokers", "the reverse mirror", "lately is compared"):
+            self.assertTrue(any(what in each for each in prepared), prepared)
+        hooks = [run["id"] for run in report["hooks"]]
+        for action, cluster in (("pause", "source"), ("resume", "target")):
+            self.assertEqual(
+                sorted(each.rsplit("/", 1)[1] for each in hooks if f"/{action}/{cluster}/" in each),
+                sorted(scenario.commits),
+            )
+
     def test_many_topics_and_groups_there_and_back_and_the_window_is_accounted_for(self) -> None:
         with WideScenario(12, 5, 10, width=20) as scenario:
             scenario.switch()
@@ -280,6 +294,7 @@ class WindowTests(unittest.TestCase):
             self.assertAlmostEqual(window["seconds"], scenario.seen_window(), delta=1)
             self.assertEqual(window["stabilitySeconds"], 1)
             self.assertGreater(window["seconds"], 1)
+            self.check_preparations(scenario)
             steps = list(dict.fromkeys(part["step"] for part in window["parts"]))
             self.assertEqual(
                 steps, ["fence", "drain", "seal", "translate", "armReverse", "switchClients"]
