@@ -116,7 +116,7 @@ package struct Estate: Sendable {
       name: description.name, targetName: rule.targetName(for: description.name),
       partitionCount: description.partitionCount, targetPartitionCount: targetCount, stage: stage,
       rule: rule, config: config,
-      isCompacted: configs["cleanup.policy"]?.value?.contains("compact") ?? false,
+      isCompacted: configs.areOfCompactedTopic,
       sourceRetention: SourceRetention(configs))
   }
 

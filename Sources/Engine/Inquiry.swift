@@ -32,7 +32,7 @@ package struct Inquiry: Sendable {
         let targetEnd = map.end(on: .target)
       else { continue }
       let configs = try await clusters.sourceAdmin.configs(of: row.source.topic)
-      let isCompacted = configs["cleanup.policy"]?.value?.contains("compact") ?? false
+      let isCompacted = configs.areOfCompactedTopic
       // Records that retention has taken from the source since are beyond proof.
       let bounds = try await clusters.sourceAdmin.bounds(of: [row.source])[row.source]!
       let from = max(first.sourceStart, bounds.start)
@@ -105,9 +105,7 @@ package struct Inquiry: Sendable {
         "topic \(topic) has \(here.partitionCount) partitions, \(targetTopic) has \(there.partitionCount)"
       )
     }
-    let isCompacted =
-      try await sourceAdmin.configs(of: topic)["cleanup.policy"]?.value?.contains("compact")
-      ?? false
+    let isCompacted = try await sourceAdmin.configs(of: topic).areOfCompactedTopic
     let comparator = try Comparator(source: source, target: target)
     var verdicts: [Verdict] = []
     for number in 0..<here.partitionCount {

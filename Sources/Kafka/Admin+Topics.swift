@@ -39,6 +39,13 @@ package struct ConfigValue: Hashable, Sendable, Codable {
   }
 }
 
+extension [String: ConfigValue] {
+  /// Whether these are a topic's settings and records give way to later ones of their key.
+  package var areOfCompactedTopic: Bool {
+    self["cleanup.policy"]?.value?.contains("compact") ?? false
+  }
+}
+
 extension Admin {
   /// All topics, or one, in order of name.
   ///

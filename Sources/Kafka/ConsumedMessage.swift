@@ -50,6 +50,10 @@ package import KafkaModel
     unsafe pointer.pointee.len + pointer.pointee.key_len
   }
 
+  package var key: [UInt8]? {
+    unsafe Self.bytes(pointer.pointee.key, pointer.pointee.key_len)
+  }
+
   package var isTombstone: Bool { unsafe pointer.pointee.payload == nil }
 
   /// A copy of everything in the record.

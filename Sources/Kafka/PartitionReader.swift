@@ -14,6 +14,24 @@ package actor PartitionReader {
   package struct Digested: Hashable, Sendable {
     package let offset: Offset
     package let digest: RecordDigest
+
+    package init(offset: Offset, digest: RecordDigest) {
+      self.offset = offset
+      self.digest = digest
+    }
+  }
+
+  /// As ``Digested``, with what compaction goes by.
+  package struct Keyed: Hashable, Sendable {
+    package let record: Digested
+    package let key: [UInt8]?
+    package let isTombstone: Bool
+
+    package init(record: Digested, key: [UInt8]?, isTombstone: Bool) {
+      self.record = record
+      self.key = key
+      self.isTombstone = isTombstone
+    }
   }
 
   /// Throws: ``KafkaError`` - a property is wrong.
@@ -41,6 +59,7 @@ package actor PartitionReader {
     var found: [Digested] = []
     try read(partition, from: start, limit: limit, before: end, silence: silence) { message in
       found.append(Digested(offset: message.offset, digest: hasher.digest(message)))
+      return true
     }
     return found
   }
@@ -53,8 +72,42 @@ package actor PartitionReader {
     var found: [(offset: Offset, record: Record)] = []
     try read(partition, from: start, limit: limit, before: end, silence: silence) { message in
       found.append((message.offset, message.copy()))
+      return true
     }
     return found
+  }
+
+  /// As ``digests(of:from:limit:before:silence:)``, with keys.
+  package func keyed(
+    of partition: TopicPartition, from start: Offset, before end: Offset,
+    silence: Duration = .seconds(30)
+  ) throws(KafkaError) -> [Keyed] {
+    var found: [Keyed] = []
+    try read(partition, from: start, before: end, silence: silence) { message in
+      found.append(
+        Keyed(
+          record: Digested(offset: message.offset, digest: hasher.digest(message)),
+          key: message.key, isTombstone: message.isTombstone))
+      return true
+    }
+    return found
+  }
+
+  /// Whether a record of each key stands at or behind the offset that is given with it.
+  ///
+  /// Throws: as ``digests(of:from:limit:before:silence:)``.
+  package func holds(
+    _ keys: [[UInt8]: Offset], in partition: TopicPartition, silence: Duration = .seconds(30)
+  ) throws(KafkaError) -> Bool {
+    var missing = keys
+    guard let start = keys.values.min() else { return true }
+    try read(partition, from: start, silence: silence) { message in
+      if let key = message.key, let least = missing[key], message.offset >= least {
+        missing[key] = nil
+      }
+      return !missing.isEmpty
+    }
+    return missing.isEmpty
   }
 
   /// The first record at or after each offset, of many partitions at once: they share fetches.
@@ -104,9 +157,10 @@ package actor PartitionReader {
     return found
   }
 
+  /// Reads until `body` has had enough, too.
   private func read(
-    _ partition: TopicPartition, from start: Offset, limit: Int, before end: Offset?,
-    silence: Duration, _ body: (ConsumedMessage) -> Void
+    _ partition: TopicPartition, from start: Offset, limit: Int = .max, before end: Offset? = nil,
+    silence: Duration, _ body: (ConsumedMessage) -> Bool
   ) throws(KafkaError) {
     if let end, start >= end { return }
     let topic = try consumer.index(of: partition.topic)
@@ -128,9 +182,8 @@ package actor PartitionReader {
             finished = true
             break
           }
-          body(message)
           taken += 1
-          if taken == limit { finished = true }
+          finished = !body(message) || taken == limit
         case .endOfPartition:
           finished = message.offset >= start
         case .failure:

@@ -11,6 +11,14 @@ package struct OffsetSegment: Hashable, Sendable, Codable {
     self.count = count
   }
 
+  /// A run of records as a mirror sees it.
+  package init(origin: Offset, destination: Offset, count: Int64, _ direction: Direction) {
+    let isForward = direction == .forward
+    sourceStart = isForward ? origin : destination
+    targetStart = isForward ? destination : origin
+    self.count = count
+  }
+
   package var sourceEnd: Offset { sourceStart + count }
   package var targetEnd: Offset { targetStart + count }
 

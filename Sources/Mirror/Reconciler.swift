@@ -238,6 +238,9 @@ package struct Reconciler: Sendable {
     var found = Tail(written, read, from: start, to: end, dropped: Int(dropped))
     var fault: MirrorFault?
     if let first = found.foreign.first?.lowerBound {
+      if let tail = try await compactedTail(of: state, end: end, bounds) {
+        return try await adopt(tail, state, bounds)
+      }
       // Where records were dropped the first one has to speak for them.
       let isDoubtful = dropped > 0 && first == start
       if !isDoubtful,
@@ -254,26 +257,72 @@ package struct Reconciler: Sendable {
     for (offset, twin) in found.own {
       // The first one speaks for those that were dropped before it.
       for known in (segments.isEmpty ? twin - Int(offset == start ? dropped : 0) : twin)...twin {
-        let here = offset + Int64(known - twin)
         segments.append(
-          direction == .forward
-            ? OffsetSegment(sourceStart: read[known].offset, targetStart: here, count: 1)
-            : OffsetSegment(sourceStart: here, targetStart: read[known].offset, count: 1))
+          OffsetSegment(
+            origin: read[known].offset, destination: offset + Int64(known - twin), count: 1,
+            direction))
       }
       state.lastDigest = read[twin].digest
       state.position = read[twin].offset + 1
     }
-    if let last = segments.last {
-      state.mapEnds = [.source: last.sourceEnd, .target: last.targetEnd]
-      try await store.append([
-        MirrorCheckpoint(
-          source: state.source, direction: direction, segments: segments,
-          lastDigest: state.lastDigest, position: state.position)
-      ])
-    }
+    try await note(segments, &state)
     return Outcome(
       state: state, adopted: segments.count, lost: 0, fault: fault,
       left: bounds.end - state.position)
+  }
+
+  private func adopt(
+    _ tail: CompactedTail, _ state: MirrorState, _ bounds: LogBounds
+  ) async throws -> Outcome {
+    var state = state
+    let segments = tail.runs.map {
+      OffsetSegment(
+        origin: $0.origin, destination: $0.destination, count: $0.count, direction)
+    }
+    state.lastDigest = tail.lastDigest
+    state.position = tail.position
+    try await note(segments, &state)
+    let adopted = segments.reduce(0) { $0 + Int($1.count) }
+    return Outcome(
+      state: state, adopted: adopted, lost: 0, fault: nil, left: bounds.end - state.position)
+  }
+
+  private func note(_ segments: [OffsetSegment], _ state: inout MirrorState) async throws {
+    guard let last = segments.last else { return }
+    state.mapEnds = [.source: last.sourceEnd, .target: last.targetEnd]
+    try await store.append([
+      MirrorCheckpoint(
+        source: state.source, direction: direction, segments: segments,
+        lastDigest: state.lastDigest, position: state.position)
+    ])
+  }
+
+  /// The destination's records behind the map's end, where compaction on either side explains them.
+  private func compactedTail(
+    of state: MirrorState, end: Offset, _ bounds: LogBounds
+  ) async throws -> CompactedTail? {
+    let from = state.partition(on: direction.origin)
+    let to = state.partition(on: direction.destination)
+    let compaction = CompactedTail.Compaction(
+      origin: try await originAdmin.configs(of: from.topic).areOfCompactedTopic,
+      destination: try await destinationAdmin.configs(of: to.topic).areOfCompactedTopic)
+    guard compaction.origin || compaction.destination else { return nil }
+    // In this order, what compaction takes from the origin in between leaves an orphan behind.
+    let tail = state.expectedEnd(direction)..<end
+    let written = try await destinationReader.keyed(of: to, from: tail.lowerBound, before: end)
+    let read = try await originReader.digests(
+      of: from, from: state.position, limit: Int(end - tail.lowerBound) + 1)
+    guard
+      let found = CompactedTail(
+        written: written, in: tail, read: read, from: state.position, originEnd: bounds.end,
+        compaction: compaction)
+    else { return nil }
+    var superseding: [[UInt8]: Offset] = [:]
+    // A tombstone may have been dropped with nothing behind it.
+    for orphan in found.orphans where !orphan.record.isTombstone {
+      superseding[orphan.record.key!] = orphan.origin + 1
+    }
+    return try await originReader.holds(superseding, in: from) ? found : nil
   }
 
   /// The destination lost its tail. What this direction wrote there can be copied again, exactly, if
@@ -304,42 +353,5 @@ package struct Reconciler: Sendable {
       state.source, to: end, on: direction.destination, lastDigest: digest, position: position,
       direction)
     return try await store.state(of: state.source, direction)
-  }
-}
-
-/// Records behind the map's end on the destination, held against the origin's next ones.
-private struct Tail {
-  /// Those that are the mirror's own: where they stand, and the number of their twin.
-  var own: [(offset: Offset, twin: Int)] = []
-  /// Stretches that the mirror did not write, in order: records of others, and positions without a
-  /// readable record, which a mirror never leaves behind.
-  var foreign: [Range<Offset>] = []
-
-  /// - Parameter dropped: how many of the origin's next records the destination has dropped already.
-  init(
-    _ written: [PartitionReader.Digested], _ read: [PartitionReader.Digested], from start: Offset,
-    to end: Offset, dropped: Int
-  ) {
-    var next = start
-    var twin = dropped
-    for record in written {
-      if record.offset > next { add(next..<record.offset) }
-      next = record.offset + 1
-      if twin < read.count, read[twin].digest == record.digest {
-        own.append((record.offset, twin))
-        twin += 1
-      } else {
-        add(record.offset..<next)
-      }
-    }
-    if next < end { add(next..<end) }
-  }
-
-  private mutating func add(_ range: Range<Offset>) {
-    if let last = foreign.last, last.upperBound == range.lowerBound {
-      foreign[foreign.count - 1] = last.lowerBound..<range.upperBound
-    } else {
-      foreign.append(range)
-    }
   }
 }

@@ -131,10 +131,8 @@ struct Slot {
       faultPosition = sent.offset
       return true
     }
-    let pair =
-      direction == .forward
-      ? OffsetSegment(sourceStart: sent.offset, targetStart: expected, count: 1)
-      : OffsetSegment(sourceStart: expected, targetStart: sent.offset, count: 1)
+    let pair = OffsetSegment(
+      origin: sent.offset, destination: expected, count: 1, direction)
     if let last = newSegments.last, last.sourceEnd == pair.sourceStart,
       last.targetEnd == pair.targetStart
     {

@@ -13,15 +13,15 @@ struct MirrorFixture {
   let store: InMemoryMapStore
   private let log = LogLines()
 
-  init(partitions: Int32 = 1) async throws {
+  init(partitions: Int32 = 1, config: [String: String] = [:]) async throws {
     sandbox = try await Sandbox.shared.value
     var connections: [ClusterRole: ClusterConnection] = [:]
     for role in ClusterRole.allCases {
       connections[role] = await sandbox.connection(role, logger: log.logger)
     }
     self.connections = connections
-    let from = try await sandbox.topic(on: .source, partitions: partitions)
-    let to = try await sandbox.topic(on: .target, partitions: partitions)
+    let from = try await sandbox.topic(on: .source, partitions: partitions, config: config)
+    let to = try await sandbox.topic(on: .target, partitions: partitions, config: config)
     sources = (0..<partitions).map { TopicPartition(from, $0) }
     targets = Dictionary(
       uniqueKeysWithValues: sources.map { ($0, TopicPartition(to, $0.partition)) })
