@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -264,3 +265,35 @@ class Scenario:
         wrong["re-read"] = verdict.get("re-read", verdict.get("reRead", verdict.get("re_read")))
         if any(value != 0 for value in wrong.values()):
             raise AssertionError(f"{wrong}\n{verdict['words'][-4000:]}\n{self.tail()}")
+
+
+class Places:
+    """Holds an engine at each of its places, where `act` is called with the place's name."""
+
+    def __init__(self, scenario: Scenario, act: Callable[[str], None]) -> None:
+        self.directory = scenario.directory / "places"
+        self.directory.mkdir(exist_ok=True)
+        self.act = act
+        self.over = threading.Event()
+        self.failure: BaseException | None = None
+        self.thread = threading.Thread(target=self.attend)
+
+    def attend(self) -> None:
+        try:
+            while not self.over.wait(0.02):
+                # A file that is still being made has no name like this.
+                for place in list(self.directory.glob("* *")):
+                    self.act(place.name.split()[1])
+                    place.unlink()
+        except BaseException as error:
+            self.failure = error
+
+    def __enter__(self) -> Places:
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        self.thread.join()
+        if self.failure:
+            raise self.failure

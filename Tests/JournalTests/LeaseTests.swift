@@ -52,6 +52,17 @@ import Testing
     try expectHeld(by: alive, untilKnown: true) { _ = try journal.acquire() }
   }
 
+  @Test func `An engine that runs is at work, however far a clock has jumped`() throws {
+    let lease = try journal.acquire(for: .milliseconds(1))
+    Thread.sleep(forTimeInterval: 0.01)
+    let other = try file.open()
+    #expect(try other.currentLease() == .current)
+    #expect(try other.lastLease().isLive)
+    try expectHeld(by: .current, untilKnown: false) { _ = try other.acquire() }
+    journal.release(lease)
+    #expect(try other.currentLease() == nil)
+  }
+
   @Test func `Renewing keeps the lease`() throws {
     let other = try file.open()
     let elsewhere = LeaseHolder(host: "elsewhere", user: "lee", processID: 1)

@@ -36,6 +36,15 @@ struct LeaseLock {
     return LeaseLock(descriptor: descriptor)
   }
 
+  /// Whether somebody has the lock; not where that cannot be found out.
+  static func isTaken(at path: String) -> Bool {
+    do {
+      guard let own = try take(at: path) else { return true }
+      own.free()
+    } catch {}
+    return false
+  }
+
   func free() { try? descriptor.close() }
 
   /// Whether a process of this number runs on this machine.

@@ -23,8 +23,12 @@ struct LeaseRow {
 
   /// Whether the holder may be at work still, as seen from `host` at `now`: a dead process of the same
   /// host is not, whatever time it had left.
-  func isLive(at now: Date, on host: String) -> Bool {
-    guard active, expires > now else { return false }
-    return holder.host != host || LeaseLock.isAlive(holder.processID)
+  ///
+  /// - Parameter isLocked: whether a process of `host` has the lease's lock. It is asked where the time is
+  ///   over for a holder that is alive: a clock may have jumped, and a process number be another's by now.
+  func isLive(at now: Date, on host: String, isLocked: @autoclosure () -> Bool) -> Bool {
+    guard active else { return false }
+    guard holder.host == host else { return expires > now }
+    return LeaseLock.isAlive(holder.processID) && (expires > now || isLocked())
   }
 }

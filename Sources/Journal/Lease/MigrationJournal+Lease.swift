@@ -18,7 +18,7 @@ extension MigrationJournal {
       return try held.withLock { held throws -> Lease in
         guard held == nil, let lock = try LeaseLock.take(at: "\(path).lock") else {
           let row = try self.read(LeaseRow.fetch)
-          let isLive = row.isLive(at: Date(), on: holder.host)
+          let isLive = row.isLive(at: Date(), on: holder.host, isLocked: true)
           throw JournalError.held(
             by: isLive ? row.holder : nil, since: isLive ? row.since : nil, until: nil)
         }
@@ -45,7 +45,7 @@ extension MigrationJournal {
       let row = try LeaseRow.fetch(db)
       let now = Date()
       let isOwn = row.holder.host == holder.host && row.holder.processID == holder.processID
-      if !isOwn, row.isLive(at: now, on: holder.host) {
+      if !isOwn, row.isLive(at: now, on: holder.host, isLocked: false) {
         throw JournalError.held(by: row.holder, since: row.since, until: row.expires)
       }
       try db.execute(
@@ -91,13 +91,18 @@ extension MigrationJournal {
     holder: LeaseHolder, isActive: Bool, isLive: Bool
   ) {
     let row = try read(LeaseRow.fetch)
-    return (row.holder, row.active, row.isLive(at: Date(), on: LeaseHolder.current.host))
+    return (row.holder, row.active, isLive(row))
   }
 
-  /// The engine at work; `nil` where the lease is released, has run out, or belongs to a process of
-  /// this host that is gone.
+  /// The engine at work; `nil` where the lease is released, belongs to a process of this host that
+  /// is gone, or to another host and has run out.
   package func currentLease() throws(JournalError) -> LeaseHolder? {
     let row = try read(LeaseRow.fetch)
-    return row.isLive(at: Date(), on: LeaseHolder.current.host) ? row.holder : nil
+    return isLive(row) ? row.holder : nil
+  }
+
+  private func isLive(_ row: LeaseRow) -> Bool {
+    row.isLive(
+      at: Date(), on: LeaseHolder.current.host, isLocked: LeaseLock.isTaken(at: "\(path).lock"))
   }
 }
