@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 import unittest
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -93,6 +94,23 @@ class GateTests(unittest.TestCase):
             self.assertEqual(stage["state"], "validated")
             self.assertEqual(scenario.ferry("ack", "wave-1/1/gate/manual").returncode, 0)
             scenario.wait(lambda s: s["state"] == "soaking", "the switch", approve=False)
+
+    def test_a_group_that_is_not_seen_to_work_takes_the_stage_back(self) -> None:
+        with Scenario(records=600) as scenario:
+            # Nobody reads for this group: it stays behind.
+            scenario.write_plan(
+                lambda text: text.replace(
+                    'failureMode: "none:', 'verify: { lagBelow: 0, within: 3s }\n    failureMode: "none:'
+                )
+            )
+            process = scenario.start()
+            scenario.wait(lambda s: s["state"] == "rolledBack", "the way back")
+            self.assertEqual(process.wait(30), 4, scenario.tail())
+            self.assertIn("observe failed: group archive did not get its lag", scenario.tail())
+            refused = scenario.ferry("finalize")
+            self.assertEqual(refused.returncode, 1, refused.stdout)
+            time.sleep(1)
+            scenario.assert_nothing_wrong()
 
 
 if __name__ == "__main__":
