@@ -48,7 +48,7 @@ actor MirrorControl {
   func prepare(_ direction: Direction, _ partitions: [TopicPartition]) async throws {
     let all = Set(partitions)
     if let prepared, prepared.direction == direction, prepared.partitions == all { return }
-    let mirror = try replicator(direction, partitions.count, isUrgent: true)
+    let mirror = try replicator(direction, isUrgent: true)
     try await mirror.prepare(partitions)
     prepared = (mirror, direction, all)
   }
@@ -72,7 +72,7 @@ actor MirrorControl {
     }
     await stop()
     failure = nil
-    let replicator = try ready ?? self.replicator(direction, partitions.count, isUrgent: isUrgent)
+    let replicator = try ready ?? self.replicator(direction, isUrgent: isUrgent)
     let task = Task {
       do {
         try await replicator.run(partitions, isFresh: isFresh)
@@ -84,20 +84,13 @@ actor MirrorControl {
       direction: direction, replicator: replicator, task: task, partitions: all)
   }
 
-  private func replicator(
-    _ direction: Direction, _ count: Int, isUrgent: Bool
-  ) throws -> Replicator {
+  private func replicator(_ direction: Direction, isUrgent: Bool) throws -> Replicator {
     Replicator(
       direction: direction, origin: clusters.connection(direction.origin),
       destination: clusters.connection(direction.destination), store: try store(),
       budgets: budgets, order: order, priority: priority, isUrgent: isUrgent,
-      laneCount: Self.laneCount(lanes, partitions: count),
+      lanes: lanes,
       limits: Self.limits(memoryBytes: memoryBytes), logger: logger)
-  }
-
-  /// How many lanes mirror so many partitions; `asked` is the plan's number.
-  static func laneCount(_ asked: Int?, partitions: Int) -> Int {
-    asked ?? min(4, max(1, partitions / 8))
   }
 
   /// What a mirror may hold. As many bytes as may wait to be stored, half as many wait to be read, and

@@ -4,17 +4,24 @@ package enum LaneShares {
   /// lane, to which the busy ones would pay.
   static let restingTogether = 50
 
-  /// Those of the highest priority and then with the most left to copy go first, each to the lane that has the least so far; those with
-  /// nothing left are spread evenly or, if they are many beside busy ones, get one more lane.
+  /// How many lanes so many partitions of which something is copied get by default.
+  package static func automatic(_ partitions: Int) -> Int { min(4, max(1, partitions / 8)) }
+
+  /// Those of the highest priority and then with the most left to copy go first, each to the lane that has
+  /// the least so far; those with nothing left are spread evenly or, if they are many beside busy ones, get
+  /// one more lane.
   ///
-  /// - Parameter items: partitions with the records that are left, at most.
+  /// - Parameters:
+  ///   - items: partitions with the records that are left, at most.
+  ///   - lanes: `nil` goes by the busy partitions, or by all where none is busy yet.
   /// Returns: no empty share, each in the order in which its partitions were dealt; one empty share where
   /// there are no items.
   package static func divide<Item>(
-    _ items: [(item: Item, left: Int64)], lanes: Int, priority: (Item) -> Int = { _ in 0 }
+    _ items: [(item: Item, left: Int64)], lanes: Int?, priority: (Item) -> Int = { _ in 0 }
   ) -> [[Item]] {
     let busy = items.filter { $0.left > 0 }
     let resting = items.filter { $0.left <= 0 }
+    let lanes = lanes ?? automatic(busy.isEmpty ? items.count : busy.count)
     guard !busy.isEmpty, resting.count > restingTogether else {
       return deal(busy + resting, lanes, priority)
     }

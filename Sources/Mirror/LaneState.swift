@@ -66,7 +66,8 @@ struct SlotTable {
   }
 
   subscript(_ index: Int) -> Slot {
-    get { all[index] }
+    // Not `get`, which copies a slot, with a dozen counted references, for each of its fields that is read.
+    _read { yield all[index] }
     _modify { yield &all[index] }
   }
 }

@@ -9,13 +9,13 @@ package actor Replicator {
   private let origin: ClusterConnection
   private let destination: ClusterConnection
   private let store: any MapStore
-  private let laneCount: Int
+  private let lanes: Int?
   private let priority: @Sendable (TopicPartition) -> Int
   private var isUrgent: Bool
   private let limits: LaneLimits
   private let stillness: Duration
   private let logger: Logger
-  private var lanes: [Lane] = []
+  private var running: [Lane] = []
   private var stopping = false
   private var prepared: Prepared?
 
@@ -43,7 +43,7 @@ package actor Replicator {
     store: any MapStore, budgets: MirrorBudgets = MirrorBudgets(),
     order: BackfillOrder = BackfillOrder(),
     priority: @escaping @Sendable (TopicPartition) -> Int = { _ in 0 }, isUrgent: Bool = false,
-    laneCount: Int, limits: LaneLimits = LaneLimits(), meter: LaneMeter? = nil,
+    lanes: Int?, limits: LaneLimits = LaneLimits(), meter: LaneMeter? = nil,
     stillness: Duration = .milliseconds(300), logger: Logger
   ) {
     self.direction = direction
@@ -54,7 +54,7 @@ package actor Replicator {
     self.order = order
     self.priority = priority
     self.isUrgent = isUrgent
-    self.laneCount = max(1, laneCount)
+    self.lanes = lanes
     self.limits = limits
     self.meter = meter
     self.stillness = stillness
@@ -72,7 +72,7 @@ package actor Replicator {
     try await reconciler.prepare(states)
     let sizes = try await reconciler.sizes(
       of: Set(states.map { $0.partition(on: direction.destination).topic }))
-    let shares = LaneShares.divide(states.map { ($0, Int64(0)) }, lanes: laneCount) {
+    let shares = LaneShares.divide(states.map { ($0, Int64(0)) }, lanes: lanes) {
       priority($0.source)
     }
     var lanes: [(lane: Lane, share: Set<TopicPartition>)] = []
@@ -124,13 +124,13 @@ package actor Replicator {
   /// Ends ``run(_:)`` after what is in flight has been stored.
   package func stop() async {
     stopping = true
-    for lane in lanes { lane.stop() }
+    for lane in running { lane.stop() }
   }
 
   /// From now on nothing is backfill.
   package func hurry() {
     isUrgent = true
-    for lane in lanes { lane.hurry() }
+    for lane in running { lane.hurry() }
   }
 
   private func runOnce(_ sources: [TopicPartition], _ isFresh: Bool) async throws {
@@ -185,7 +185,7 @@ package actor Replicator {
     let sizes = try await reconciler.sizes(of: topics)
     // Nothing suspends from here until `stop()` can reach the lanes.
     guard !stopping, !Task.isCancelled else { return }
-    let shares = LaneShares.divide(healthy, lanes: laneCount) { $0.priority }
+    let shares = LaneShares.divide(healthy, lanes: lanes) { $0.priority }
     var lanes: [(lane: Lane, share: [LanePartition])] = []
     for (index, share) in shares.enumerated() {
       let queues = Set(share.map(\.isBackfill)).count
@@ -209,8 +209,8 @@ package actor Replicator {
   }
 
   private func runLanes(_ work: [(lane: Lane, share: [LanePartition])]) async throws {
-    lanes = work.map(\.lane)
-    defer { lanes = [] }
+    running = work.map(\.lane)
+    defer { running = [] }
     // Before any lane looks whose turn it is. Each takes its own out again.
     for partition in work.map(\.share).joined() where partition.isBackfill {
       order.add(partition.priority)
@@ -222,7 +222,7 @@ package actor Replicator {
         while try await group.next() != nil {}
       } catch {
         // One lane's end ends them all: the next start reconciles every partition.
-        for lane in lanes { lane.stop() }
+        for lane in running { lane.stop() }
         throw error
       }
     }

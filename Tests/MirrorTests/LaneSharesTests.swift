@@ -4,7 +4,7 @@ import Testing
 
 @Suite("Dividing partitions among lanes")
 struct LaneSharesTests {
-  private static func divide(_ left: [Int64], _ lanes: Int) -> [[Int]] {
+  private static func divide(_ left: [Int64], _ lanes: Int?) -> [[Int]] {
     LaneShares.divide(left.enumerated().map { ($0.offset, $0.element) }, lanes: lanes)
   }
 
@@ -34,6 +34,15 @@ struct LaneSharesTests {
     let shares = Self.divide([9, 0, 9] + Array(repeating: 0, count: 200), 2)
     #expect(shares.count == 3)
     #expect(shares[0] == [0] && shares[1] == [2] && shares[2].count == 201)
+  }
+
+  @Test("Left to itself, partitions that rest do not spread the busy ones over more lanes")
+  func automatic() {
+    let busy = Array(repeating: Int64(9), count: 10)
+    #expect(Self.divide(busy, nil).count == 1)
+    #expect(Self.divide(busy + Array(repeating: 0, count: 1000), nil).map(\.count) == [10, 1000])
+    #expect(Self.divide(Array(repeating: 9, count: 24), nil).count == 3)
+    #expect(Self.divide(Array(repeating: 0, count: 1000), nil).count == 4)
   }
 
   @Test("Every partition is in exactly one share", arguments: 1...40)

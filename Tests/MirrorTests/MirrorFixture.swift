@@ -58,7 +58,7 @@ struct MirrorFixture {
       direction: direction, origin: connections[direction.origin]!,
       destination: connections[direction.destination]!, store: store,
       budgets: budgets ?? MirrorBudgets(backfill: bytesPerSecond, tail: bytesPerSecond),
-      order: order, priority: priority, laneCount: lanes, limits: limits,
+      order: order, priority: priority, lanes: lanes, limits: limits,
       logger: connections[.source]!.logger)
     let partitions = partitions ?? sources
     return RunningMirror(

@@ -10,7 +10,7 @@ struct PreparedTests {
     Replicator(
       direction: .forward, origin: fixture.connections[.source]!,
       destination: fixture.connections[.target]!, store: fixture.store, isUrgent: true,
-      laneCount: 2, logger: fixture.connections[.source]!.logger)
+      lanes: 2, logger: fixture.connections[.source]!.logger)
   }
 
   private func end(_ replicator: Replicator, _ task: Task<Void, any Error>) async throws {

@@ -237,7 +237,7 @@ struct SeedRun {
       Replicator(
         direction: direction, origin: connections[direction.origin]!,
         destination: connections[direction.destination]!, store: store, budgets: budgets,
-        laneCount: scenario.lanes, limits: limits, stillness: SeedTests.stillness,
+        lanes: scenario.lanes, limits: limits, stillness: SeedTests.stillness,
         logger: connections[.source]!.logger),
       sources)
     wasTorn = false

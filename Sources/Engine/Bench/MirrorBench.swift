@@ -75,11 +75,10 @@ package struct MirrorBench: Sendable {
   private func measure(
     _ made: MadeTopics, _ onStep: @escaping @Sendable (String, String) -> Void
   ) async throws -> BenchReport {
-    let laneCount = MirrorControl.laneCount(
-      options.lanes, partitions: Int(options.partitions + options.idlePartitions))
+    let lanes = options.lanes ?? LaneShares.automatic(Int(options.partitions))
     var report = BenchReport(
       recordBytes: options.size, partitions: options.partitions,
-      idlePartitions: options.idlePartitions, codec: options.codec, lanes: laneCount)
+      idlePartitions: options.idlePartitions, codec: options.codec, lanes: lanes)
     try await create(name, .source, options.partitions, made)
     if options.idlePartitions > 0 {
       try await create("\(name).idle", .source, options.idlePartitions, made)
@@ -99,7 +98,7 @@ package struct MirrorBench: Sendable {
           report.bare.append(try await copyBare("\(name).bare-\(round)", made))
         } else {
           let before = ProcessUsage.resetPeakMemory()
-          report.mirror.append(try await copyMirror("\(name).mirror-\(round)", laneCount, made))
+          report.mirror.append(try await copyMirror("\(name).mirror-\(round)", lanes, made))
           let peak = ProcessUsage.peakMemory
           if peak - before >= report.peakMemory - report.startMemory {
             (report.startMemory, report.peakMemory) = (before, peak)
@@ -109,7 +108,7 @@ package struct MirrorBench: Sendable {
     }
     if options.tailRate > 0 {
       onStep("\(options.tailSeconds) s at \(options.tailRate) records/s", "")
-      report.tail = try await tail("\(name).tail", laneCount, writer, made)
+      report.tail = try await tail("\(name).tail", lanes, writer, made)
     }
     return report
   }
@@ -125,9 +124,9 @@ package struct MirrorBench: Sendable {
   }
 
   private func copyMirror(
-    _ topic: String, _ laneCount: Int, _ made: MadeTopics
+    _ topic: String, _ lanes: Int, _ made: MadeTopics
   ) async throws -> BenchReport.Copy {
-    let mirror = try await mirror(to: topic, laneCount, made)
+    let mirror = try await mirror(to: topic, lanes, made)
     while mirror.progress.all.isEmpty { try await mirror.check() }
     let usage = ProcessUsage()
     while mirror.stored < options.records { try await mirror.check() }
@@ -140,11 +139,11 @@ package struct MirrorBench: Sendable {
   }
 
   private func tail(
-    _ topic: String, _ laneCount: Int, _ writer: BenchWriter, _ made: MadeTopics
+    _ topic: String, _ lanes: Int, _ writer: BenchWriter, _ made: MadeTopics
   ) async throws -> BenchReport.Tail? {
     let sending = SendLatency()
     let meter = LaneMeter()
-    let mirror = try await mirror(to: topic, laneCount, made, statistics: sending, meter: meter)
+    let mirror = try await mirror(to: topic, lanes, made, statistics: sending, meter: meter)
     // The tail begins when all before it has been copied.
     while mirror.stored < options.records { try await mirror.check() }
     let sourceEnds = try await sourceAdmin.offsets(.end, of: partitions)
@@ -215,7 +214,7 @@ package struct MirrorBench: Sendable {
   }
 
   private func mirror(
-    to topic: String, _ laneCount: Int, _ made: MadeTopics, statistics: SendLatency? = nil,
+    to topic: String, _ lanes: Int, _ made: MadeTopics, statistics: SendLatency? = nil,
     meter: LaneMeter? = nil
   ) async throws -> RunningMirror {
     try await create(topic, .target, options.partitions, made)
@@ -244,7 +243,7 @@ package struct MirrorBench: Sendable {
     }
     let replicator = Replicator(
       direction: .forward, origin: source, destination: destination, store: store,
-      laneCount: laneCount,
+      lanes: lanes,
       limits: MirrorControl.limits(memoryBytes: options.memoryBytes), meter: meter,
       logger: logger)
     let sources = pairs.map(\.0)
