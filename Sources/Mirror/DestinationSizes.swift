@@ -1,7 +1,8 @@
 internal import Kafka
 internal import KafkaModel
 
-/// How large a batch and a record the destination's topics take (`max.message.bytes`).
+/// How large a batch and a record the destination's topics take: `max.message.bytes`, and `segment.bytes`
+/// where it is less, since a batch does not span segments (`UnifiedLog.append` of Apache Kafka 3.9).
 package struct DestinationSizes: Hashable, Sendable {
   /// The smallest limit of a topic, in bytes: no batch of several records may exceed it, or the broker
   /// refuses all of them.
@@ -59,6 +60,7 @@ extension Reconciler {
   }
 
   private static func limit(_ configs: [String: ConfigValue]) -> Int? {
-    configs["max.message.bytes"]?.value.flatMap { Int($0) }
+    ["max.message.bytes", "segment.bytes"].compactMap { configs[$0]?.value.flatMap { Int($0) } }
+      .min()
   }
 }

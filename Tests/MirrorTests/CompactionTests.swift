@@ -28,10 +28,11 @@ struct CompactionTests {
       .digests(of: partition, from: Offset(0)).map(\.offset)
   }
 
-  /// Writes and mirrors piece by piece, so that both logs have full segments: only those are compacted.
+  /// Writes and mirrors piece by piece, so that both logs have full segments: only those are
+  /// compacted. No batch may be larger than a segment.
   private func mirror(_ records: ArraySlice<Record>, _ fixture: MirrorFixture) async throws {
-    for start in stride(from: records.startIndex, to: records.endIndex, by: 100) {
-      let piece = records[start..<min(start + 100, records.endIndex)]
+    for start in stride(from: records.startIndex, to: records.endIndex, by: 50) {
+      let piece = records[start..<min(start + 50, records.endIndex)]
       try await fixture.write(Array(piece), on: .source, to: fixture.source)
       try await fixture.mirror()
     }
@@ -53,8 +54,7 @@ struct CompactionTests {
   func unnoted(withLaterRecords: Bool) async throws {
     let fixture = try await MirrorFixture(config: Self.config)
     let all = records(0..<650)
-    try await fixture.write(Array(all[..<100]), on: .source, to: fixture.source)
-    try await fixture.mirror()
+    try await mirror(all[..<100], fixture)
     // Nothing that is written from here on is noted.
     await fixture.store.setForgetful(true)
     try await mirror(all[100..<600], fixture)

@@ -59,7 +59,8 @@ struct CopyTests {
     let small = generator.records(300, valueBytes: 500...900)
     try await fixture.write(small, on: .source, to: source)
     let admin = try Admin(fixture.connections[.target]!)
-    try await admin.setConfigs(["max.message.bytes": "4000"], of: fixture.target.topic)
+    try await admin.setConfigs(
+      ["max.message.bytes": "4000", "segment.bytes": "3000"], of: fixture.target.topic)
     try await fixture.mirror()
     try await fixture.expectExact(source, small)
     // Refused at a limit, named by its offset, and taken once the limit is raised.
@@ -76,7 +77,8 @@ struct CopyTests {
       return
     }
     #expect(offset == Offset(300))
-    try await admin.setConfigs(["max.message.bytes": "8000000"], of: fixture.target.topic)
+    try await admin.setConfigs(
+      ["max.message.bytes": "8000000", "segment.bytes": "9000000"], of: fixture.target.topic)
     try await fixture.mirror()
     try await fixture.expectExact(source, small + [large])
   }
