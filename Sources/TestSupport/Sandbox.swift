@@ -144,7 +144,9 @@ package actor Sandbox {
     let admin = try Admin(connection(role))
     try await admin.createTopic(name, partitions: partitions, replicationFactor: 1, config: config)
     let deadline = ContinuousClock.now + .seconds(20)
-    while (try? await admin.topics(named: name).first) == nil, ContinuousClock.now < deadline {
+    // A partition that was just created may have no leader yet.
+    let all = (0..<partitions).map { TopicPartition(name, $0) }
+    while (try? await admin.bounds(of: all)) == nil, ContinuousClock.now < deadline {
       try await Task.sleep(for: .milliseconds(50))
     }
     return name
