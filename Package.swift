@@ -117,7 +117,8 @@ let package = Package(
       name: "MirrorTests", dependencies: ["Kafka", "KafkaModel", "Mirror", "TestSupport"],
       swiftSettings: strict),
     .testTarget(
-      name: "EngineTests", dependencies: ["Engine", "Journal", "Kafka"], swiftSettings: strict),
+      name: "EngineTests", dependencies: ["Engine", "Journal", "Kafka", "KafkaModel", "Mirror"],
+      swiftSettings: strict),
     .testTarget(
       name: "OffsetsTests", dependencies: ["KafkaModel", "Offsets"], swiftSettings: strict),
     .testTarget(

@@ -85,23 +85,38 @@ struct Desk: Sendable {
               accepted: true, message: "stopped, until its condition has cleared")
           ))
       case "strays":
-        try leaveStrays(command)
+        try decideStrays(command)
       default:
         try pass(on: command)
       }
     }
   }
 
-  private func leaveStrays(_ command: OperatorCommand) throws {
+  /// Copying takes time, and what became of it is to be known before anything else is decided.
+  private func decideStrays(_ command: OperatorCommand) throws {
     guard let runner = runners.first(where: { $0.context.stage.name == command.stage }) else {
       try ledger.refuse(command, "the plan has no stage \(command.stage ?? "")")
       return
     }
+    let stage = runner.context.stage.name
     let tripwire = runner.context.tripwire
+    let open = ledger.forwarding(of: stage)
+    guard !runner.strayQueue.knows(command), open == nil || open?.command != command.id else {
+      return
+    }
     do {
-      let decision = try StrayDesk.settle(
-        command, runner.context.stage.name, tripwire.strays, ledger)
-      tripwire.decide(decision.strays)
+      if let refusal = StrayDesk.refusal(command, ledger.machine(of: stage).phase) {
+        try StrayDesk.refuse(command, refusal, ledger)
+      } else if open != nil {
+        runner.strayQueue.put(command)
+      } else if StrayDesk.isToForward(command) {
+        _ = try StrayDesk.wanted(command, tripwire.strays, ledger)
+        runner.strayQueue.put(command)
+      } else {
+        let strays = try tripwire.claim { try StrayDesk.wanted(command, $0, ledger) }
+        _ = try StrayDesk.leave(strays, command, stage, ledger)
+        tripwire.decide(strays)
+      }
     } catch EngineError.commandRefused {
       // It has its answer.
     }
@@ -204,7 +219,7 @@ extension MigrationStatus {
       found.windowSeconds = folded.windowSeconds[stage.name]
       found.strayDecisions = (folded.strays[stage.name] ?? []).filter {
         $0.attempt == machine.attempt
-      }
+      }.map(\.brief)
       found.gates = live.gates
       found.waivers = folded.waivers(of: stage.name)
       found.paused = folded.holds[stage.name]

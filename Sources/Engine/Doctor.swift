@@ -150,7 +150,7 @@ package struct Doctor: Sendable {
         for stray in stage.strays {
           diagnosis.trouble(
             stray.summary,
-            "stop the writer, then `ferry strays \(planFile) --stage \(stage.stage) --leave --reason ...`"
+            "stop the writer, then `ferry strays \(planFile) --stage \(stage.stage) --leave --reason ...`, or `--forward`"
           )
         }
       }

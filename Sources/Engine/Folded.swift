@@ -33,6 +33,8 @@ package struct Folded: Sendable {
   package var savedRetention: [String: [String: [String: String?]]] = [:]
   /// What was decided about strays, by stage.
   package private(set) var strays: [String: [StrayDecision]] = [:]
+  /// Strays that are being copied to the target, or were when an engine ended, by stage.
+  package private(set) var forwardings: [String: StrayForwarding] = [:]
   private var waivers: [String: [Waiver]] = [:]
   package var holds: [String: Order] = [:]
   package var vetoes: [String: Set<Int>] = [:]
@@ -59,10 +61,21 @@ package struct Folded: Sendable {
       groups: step.flatMap { evidence["\(stage)/\($0.rawValue)"]?.groups } ?? [])
   }
 
-  /// Ranges of a source partition in which strays stay, in one attempt or (`nil`) in any.
-  package func leftStrays(of partition: TopicPartition, attempt: Int?) -> [Range<Offset>] {
-    strays.values.joined().filter { attempt == nil || $0.attempt == attempt }.flatMap(\.strays)
-      .filter { $0.partition == partition }.map(\.range)
+  /// Ranges of a source partition about which was decided: strays stay in them.
+  package func leftStrays(of partition: TopicPartition) -> [Range<Offset>] {
+    strays.values.joined().flatMap(\.strays).filter { $0.partition == partition }.map(\.range)
+  }
+
+  /// As ``leftStrays(of:)``, of one attempt and without those that were copied to the target.
+  func uncopiedStrays(of partition: TopicPartition, attempt: Int) -> [Range<Offset>] {
+    strays.values.joined().filter { $0.attempt == attempt && $0.forwarded == nil }
+      .flatMap(\.strays).filter { $0.partition == partition }.map(\.range)
+  }
+
+  /// The strays of a source partition that were copied to the target, in any attempt.
+  func forwardedStrays(of partition: TopicPartition) -> [Range<Offset>] {
+    strays.values.joined().flatMap { $0.forwarded ?? [] }.filter { $0.partition == partition }
+      .flatMap(\.copies).map { $0.sourceStart..<$0.sourceEnd }
   }
 
   package func machine(of stage: String) -> CutoverMachine {
@@ -165,7 +178,12 @@ package struct Folded: Sendable {
     case .retention:
       savedRetention[stage] = try JSON.value(SavedRetention.self, event.payload).topics
     case .stray:
-      strays[stage, default: []].append(try JSON.value(StrayDecision.self, event.payload))
+      let decision = try JSON.value(StrayDecision.self, event.payload)
+      forwardings[stage] = nil
+      if let last = strays[stage]?.indices.last, strays[stage]![last].takeIn(decision) { break }
+      strays[stage, default: []].append(decision)
+    case .forwarding:
+      forwardings[stage] = try JSON.value(StrayForwarding.self, event.payload)
     case .hook:
       let entry = try JSON.value(HookRecord.self, event.payload)
       if let action = entry.id.split(separator: "/").dropFirst(2).first {

@@ -42,7 +42,7 @@ package struct Inquiry: Sendable {
           ComparisonRange(
             source: row.source, target: row.target, sourceRange: from..<sourceEnd,
             targetRange: targetFrom..<targetEnd, map: map, isCompacted: isCompacted,
-            passedOver: folded.leftStrays(of: row.source, attempt: nil).flatMap {
+            passedOver: folded.leftStrays(of: row.source).flatMap {
               map.gaps(in: $0, on: .source)
             }),
           onProgress: onProgress))

@@ -104,17 +104,15 @@ final class Ledger: Sendable {
     folded.withLock { $0.recreated[topic]?.drift }
   }
 
-  /// Ranges of a source partition in which strays stay, in one attempt or (`nil`) in any.
-  func leftStrays(of partition: TopicPartition, attempt: Int? = nil) -> [Range<Offset>] {
-    folded.withLock { $0.leftStrays(of: partition, attempt: attempt) }
+  /// Ranges of a source partition about which was decided: strays stay in them.
+  func leftStrays(of partition: TopicPartition) -> [Range<Offset>] {
+    folded.withLock { $0.leftStrays(of: partition) }
   }
 
-  /// What was decided about strays in the stage's present attempt.
-  func strayDecisions(of stage: String) -> [StrayDecision] {
-    folded.withLock { folded in
-      let attempt = folded.machine(of: stage).attempt
-      return (folded.strays[stage] ?? []).filter { $0.attempt == attempt }
-    }
+  /// Strays of the stage of whose copies on the target nobody knows yet whether they arrived; `nil` where there are
+  /// none.
+  func forwarding(of stage: String) -> StrayForwarding? {
+    folded.withLock { $0.forwardings[stage] }
   }
 
   var gaps: [AcceptedGap] { folded.withLock { $0.gaps } }
@@ -155,9 +153,10 @@ final class Ledger: Sendable {
 
   /// Several of a kind, in one transaction.
   func record<Payload: Encodable>(
-    _ kind: EntryKind, stage: String?, all payloads: [Payload]
+    _ kind: EntryKind, stage: String?, all payloads: [Payload],
+    answer: (command: Int64, outcome: CommandOutcome)? = nil
   ) throws {
-    try write(kind, stage: stage, payloads, begin: [], end: [], answer: nil)
+    try write(kind, stage: stage, payloads, begin: [], end: [], answer: answer)
   }
 
   /// Answers a command with a refusal, for the reason given.
@@ -210,6 +209,8 @@ package enum EntryKind: String, Sendable {
   case forecast
   /// What others wrote to the source after the switch stays there: see ``StrayDecision``.
   case stray
+  /// It is about to be copied to the target: see ``StrayForwarding``.
+  case forwarding
   /// A hook ran.
   case hook
   /// A rate was set: see ``Throttling``.

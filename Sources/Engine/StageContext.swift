@@ -165,17 +165,17 @@ final class StageContext: Sendable {
     let names = partitions(on: direction.destination)
     let bounds = try await steadily { try await admin.bounds(of: names) }
     let maps = try store.maps(of: partitions)
-    let attempt = machine.attempt
     var sources: [TranslationSource] = []
     for topic in topics {
       for partition in topic.partitions {
         let target = topic.target(of: partition)
         let log = bounds[direction.destination == .source ? partition : target]!
+        let map = maps[partition] ?? OffsetMap()
         sources.append(
           TranslationSource(
-            map: maps[partition] ?? OffsetMap(), source: partition, target: target,
-            destinationStart: log.start, destinationEnd: log.end,
-            strays: strays(in: maps[partition] ?? OffsetMap(), partition, attempt: attempt)))
+            map: map, source: partition, target: target, destinationStart: log.start,
+            destinationEnd: log.end, strays: uncopiedStrays(in: map, partition),
+            forwarded: forwardedStrays(in: map, partition)))
       }
     }
     return TranslationTable(sources, direction)
@@ -183,11 +183,20 @@ final class StageContext: Sendable {
 }
 
 extension StageContext {
-  /// What others wrote to a source partition and what stays there, in one attempt or (`nil`) in any.
-  func strays(
-    in map: OffsetMap, _ partition: TopicPartition, attempt: Int? = nil
-  ) -> [Range<Offset>] {
-    ledger.leftStrays(of: partition, attempt: attempt).flatMap { map.gaps(in: $0, on: .source) }
+  /// What others wrote to a source partition and what stays there.
+  func strays(in map: OffsetMap, _ partition: TopicPartition) -> [Range<Offset>] {
+    ledger.leftStrays(of: partition).flatMap { map.gaps(in: $0, on: .source) }
+  }
+
+  /// Those of this attempt of which the target has no copy.
+  func uncopiedStrays(in map: OffsetMap, _ partition: TopicPartition) -> [Range<Offset>] {
+    ledger.snapshot.uncopiedStrays(of: partition, attempt: machine.attempt)
+      .flatMap { map.gaps(in: $0, on: .source) }
+  }
+
+  /// Those that were copied to the target and, as a record born there, back again.
+  func forwardedStrays(in map: OffsetMap, _ partition: TopicPartition) -> [Range<Offset>] {
+    ledger.snapshot.forwardedStrays(of: partition).flatMap { map.gaps(in: $0, on: .source) }
   }
 }
 

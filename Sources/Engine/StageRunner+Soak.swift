@@ -19,19 +19,21 @@ extension StageRunner {
   func soak() async throws -> Outcome {
     let start = ContinuousClock.now
     defer { context.board.setWaiting(stage, nil) }
-    return try await watchTriggers { next in
-      context.board.setWaiting(stage, waiting(since: start, next))
+    return try await watchTriggers { next, trouble in
+      context.board.setWaiting(stage, trouble ?? waiting(since: start, next))
     }
   }
 
   /// Watches groups that have moved before their producers, as ``soak()`` does; gates say what is waited
   /// for meanwhile.
-  func watchMovedGroups() async throws -> Outcome { try await watchTriggers { _ in } }
+  func watchMovedGroups() async throws -> Outcome { try await watchTriggers { _, _ in } }
 
-  private func watchTriggers(_ onLook: (Watch?) -> Void) async throws -> Outcome {
+  private func watchTriggers(_ onLook: (Watch?, String?) -> Void) async throws -> Outcome {
     var watches: [Int: Watch] = [:]
     defer { context.board.setCountdown(stage, nil) }
+    var forwarding = ForwardingTrouble()
     while true {
+      if context.machine.phase == .soaking { try await forwardStrays(&forwarding) }
       for (index, trigger) in context.stage.rollbackOn.enumerated() {
         try await look(at: trigger, index, &watches)
       }
@@ -45,8 +47,11 @@ extension StageRunner {
             stage,
             StatusBoard.Countdown(trigger: next.key, reason: next.value.reason, ends: due))
         }
-        // Either this takes the countdown or a veto does, never both.
-        if ContinuousClock.now >= due, context.board.decideCountdown(stage) != nil {
+        // Either this takes the countdown or a veto does, never both. The way back has to know which strays
+        // have a copy on the target.
+        if ContinuousClock.now >= due, context.ledger.forwarding(of: stage) == nil,
+          context.board.decideCountdown(stage) != nil
+        {
           if next.key == strayTrigger, try await !leaveStrays() {
             watches[next.key] = nil
             continue
@@ -56,7 +61,7 @@ extension StageRunner {
       } else {
         context.board.setCountdown(stage, nil)
       }
-      onLook(next?.value)
+      onLook(next?.value, forwarding.text)
       try await Task.sleep(for: .milliseconds(200))
     }
   }
@@ -81,7 +86,7 @@ extension StageRunner {
   ///
   /// Returns: whether it does, within half a minute.
   private func leaveStrays() async throws -> Bool {
-    let strays = context.tripwire.strays
+    let strays = context.tripwire.claim { $0 }
     guard !strays.isEmpty else { return false }
     try context.ledger.record(
       .stray, stage: stage,

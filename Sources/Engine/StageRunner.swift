@@ -18,6 +18,11 @@ final class CommandQueue: Sendable {
 
   private let state = Mutex(State())
 
+  /// Was put here before.
+  func knows(_ command: OperatorCommand) -> Bool {
+    state.withLock { $0.seen.contains(command.id) }
+  }
+
   func put(_ command: OperatorCommand) {
     state.withLock { state in
       if state.seen.insert(command.id).inserted { state.waiting.append(command) }
@@ -40,6 +45,8 @@ struct StageRunner: Sendable {
   let context: StageContext
   let steps: StageSteps
   let queue = CommandQueue()
+  /// Wishes about strays that the stage carries out while it soaks.
+  let strayQueue = CommandQueue()
   private let sentry = TopicSentry()
 
   enum Outcome: Sendable {
@@ -80,7 +87,9 @@ struct StageRunner: Sendable {
         context.logger.info("\(step.rawValue): \(step.summary)")
         try await settle(step, try await race(step) { try await self.perform(step) })
       } else if machine.phase == .soaking {
-        try await settle(nil, try await race { try await self.soak() })
+        let outcome = try await race { try await self.soak() }
+        try refuseStrayCommands()
+        try await settle(nil, outcome)
       } else {
         await context.mirrors.stop()
         context.kit.withLock { $0 = nil }
@@ -210,7 +219,7 @@ struct StageRunner: Sendable {
       // fence on the target.
       let blocks =
         try await mirrorFaults + context.tripwire.strays.map(\.summary)
-        + (context.tripwire.isDeciding ? ["the reverse mirror looks at the strays once more"] : [])
+        + (context.tripwire.isDeciding ? ["strays are being dealt with"] : [])
       return blocks.isEmpty ? nil : "the way back is blocked: \(blocks.joined(separator: "; "))"
     case .finalize: return try await steps.obstacleToFinalize()
     default: return nil

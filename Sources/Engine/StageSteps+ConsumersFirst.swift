@@ -76,7 +76,8 @@ extension StageContext {
       return TranslationSource(
         map: map, source: partition, target: targetName(of: partition),
         destinationStart: starts[name(of: partition, on: direction.destination)] ?? Offset(0),
-        destinationEnd: next[direction.destination]!, covered: next[direction.origin])
+        destinationEnd: next[direction.destination]!, covered: next[direction.origin],
+        forwarded: forwardedStrays(in: map, partition))
     }
     return TranslationTable(sources, direction)
   }

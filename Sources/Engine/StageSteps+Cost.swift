@@ -63,19 +63,19 @@ extension StageSteps {
     let ends = try await context.ends(on: .target, stable: true, patience: patience)
     let places = try await context.ends(on: .source, stable: false, patience: patience)
     let starts = try await context.clusters.sourceLogs.offsets(.start, of: partitions)
-    let attempt = context.machine.attempt
     let sources = partitions.compactMap { partition -> TranslationSource? in
       guard let found = known[partition] else { return nil }
       var map = found.map
       let state = found.state
-      let strays = context.strays(in: map, partition, attempt: attempt)
+      let strays = context.uncopiedStrays(in: map, partition)
+      let forwarded = context.forwardedStrays(in: map, partition)
       let place = max(places[partition] ?? Offset(0), map.end(on: .source) ?? Offset(0))
       let left = max(0, (ends[partition] ?? state.position) - state.position)
       if left > 0 { try? map.append(source: place, target: state.position, count: left) }
       return TranslationSource(
         map: map, source: partition, target: state.target,
         destinationStart: starts[partition] ?? Offset(0), destinationEnd: place + left,
-        strays: strays)
+        strays: strays, forwarded: forwarded)
     }
     return TranslationTable(sources, .reverse)
   }

@@ -20,7 +20,7 @@ package struct DestinationSizes: Hashable, Sendable {
   /// librdkafka's bounds (`CONFIGURATION.md`): `batch.size` ends a batch of several records,
   /// `message.max.bytes` refuses a record before it is sent. The latter counts uncompressed bytes, the
   /// broker compressed ones, so it leaves room.
-  var producerProperties: [String: String] {
+  package var producerProperties: [String: String] {
     [
       "batch.size": String(max(1, batchBytes)),
       "message.max.bytes": String(min(1_000_000_000, recordBytes * 10)),
@@ -33,7 +33,7 @@ extension Reconciler {
   /// Kafka's default.
   ///
   /// Throws: ``KafkaError`` - the cluster does not answer, or does not know the topic.
-  func sizes(of topics: Set<String>) async throws -> DestinationSizes {
+  package func sizes(of topics: Set<String>) async throws -> DestinationSizes {
     var sizes = DestinationSizes()
     do {
       for configs in try await destinationAdmin.configs(of: topics.sorted()).values {

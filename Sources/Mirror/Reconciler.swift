@@ -80,6 +80,27 @@ package struct Reconciler: Sendable {
     return outcomes
   }
 
+  /// Finds what others wrote to the destination behind the map's end. Notes nothing.
+  ///
+  /// - Parameter range: of the destination's log; all of it can be read.
+  /// Returns: stretches of `range` that the mirror did not write, as the next ``reconcile(_:stillness:isFresh:)``
+  ///   will tell them from its own.
+  /// Throws: ``KafkaError``; the store's error.
+  package func foreign(
+    in range: Range<Offset>, of source: TopicPartition
+  ) async throws -> [Range<Offset>] {
+    let state = try await store.state(of: source, direction)
+    let start = state.expectedEnd(direction)
+    let end = range.upperBound
+    let written = try await destinationReader.digests(
+      of: state.partition(on: direction.destination), from: start, before: end)
+    let read = try await originReader.digests(
+      of: state.partition(on: direction.origin), from: state.position, limit: written.count)
+    return Tail(written, read, from: start, to: end, dropped: 0).foreign.map {
+      $0.clamped(to: range)
+    }.filter { !$0.isEmpty }
+  }
+
   /// What stands on the origin where a partition's last mirrored record has to be.
   private struct LastRecord {
     let offset: Offset

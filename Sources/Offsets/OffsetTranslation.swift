@@ -22,10 +22,14 @@ package struct TranslationSource: Sendable {
   package let covered: Offset?
   /// Stretches of the source's log that others wrote after the switch, and that stay there alone.
   package let strays: [Range<Offset>]
+  /// Stretches that others wrote, and that were copied to the target: the copies were carried back, and
+  /// stand further behind on the source.
+  package let forwarded: [Range<Offset>]
 
   package init(
     map: OffsetMap, source: TopicPartition, target: TopicPartition, destinationStart: Offset,
-    destinationEnd: Offset, covered: Offset? = nil, strays: [Range<Offset>] = []
+    destinationEnd: Offset, covered: Offset? = nil, strays: [Range<Offset>] = [],
+    forwarded: [Range<Offset>] = []
   ) {
     self.map = map
     self.source = source
@@ -34,6 +38,7 @@ package struct TranslationSource: Sendable {
     self.destinationEnd = destinationEnd
     self.covered = covered
     self.strays = strays
+    self.forwarded = forwarded
   }
 
   package func partition(on role: ClusterRole) -> TopicPartition {
@@ -43,18 +48,29 @@ package struct TranslationSource: Sendable {
   /// The offset that continues, on the destination, exactly where `committed` would on the origin: that
   /// of the first mirrored record at or after it, or the next mirrored position where there is none. On the
   /// way back strays right before it come first: whoever stands there has read all before them, and
-  /// nothing behind.
+  /// nothing behind. Those that were forwarded come with their copy, so they are passed over if possible.
   package func translate(_ committed: Offset, _ direction: Direction) -> Offset {
     var place = map.translate(committed, from: direction.origin) ?? destinationEnd
     guard direction == .reverse else { return place }
-    while let stretch = strays.last(where: { $0.upperBound == place && !$0.isEmpty }) {
-      place = stretch.lowerBound
+    var start = place
+    func before(_ stretches: [Range<Offset>]) -> Offset? {
+      stretches.last { $0.upperBound == start && !$0.isEmpty }?.lowerBound
     }
-    return place
+    while true {
+      if let stray = before(strays) {
+        start = stray
+        place = stray
+      } else if let stray = before(forwarded) {
+        start = stray
+      } else {
+        return place
+      }
+    }
   }
 
   /// What it means to a group that stands at `committed` on the origin to go on at `place` on the
-  /// destination, in records. Strays that it passes over count as skipped.
+  /// destination, in records. Strays that it passes over count as skipped, unless they were forwarded: then it has
+  /// read the copy, or will. Where it goes on before a forwarded one it reads both, and one counts as read again.
   package func cost(
     of committed: Offset, at place: Offset, _ direction: Direction
   ) -> (reRead: Int64, skipped: Int64) {
@@ -66,12 +82,16 @@ package struct TranslationSource: Sendable {
       map.translate(place, from: direction.destination)
       ?? max(map.end(on: direction.origin) ?? committed, committed)
     var skipped = committed < border ? count(committed..<border) : 0
+    var reRead = border < committed ? count(border..<committed) : 0
     if direction == .reverse {
       skipped += strays.reduce(0) { sum, stretch in
         sum + max(0, min(stretch.upperBound, place) - stretch.lowerBound)
       }
+      reRead += forwarded.reduce(0) { sum, stretch in
+        sum + max(0, stretch.upperBound - max(stretch.lowerBound, place))
+      }
     }
-    return (border < committed ? count(border..<committed) : 0, skipped)
+    return (reRead, skipped)
   }
 }
 

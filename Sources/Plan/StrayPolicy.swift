@@ -2,6 +2,8 @@
 package enum StrayPolicy: String, Hashable, Sendable, Codable, CaseIterable {
   /// People are told; they decide with `ferry strays`.
   case alert
+  /// They are copied to the target while the stage soaks, and stay on the source as well.
+  case forward
   /// The stage goes back by itself, unless somebody stops it within ``grace``.
   case rollback
 

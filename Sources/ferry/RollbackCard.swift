@@ -53,6 +53,11 @@ enum RollbackCard {
         "\($0.group) re-reads \($0.reRead), skips \($0.skipped)"
       }
       lines.append("groups:   \(groups.joined(separator: "; "))")
+      if stage.strayDecisions.contains(where: { $0.forwarded != nil }) {
+        lines.append(
+          "          who goes back to before a forwarded stray reads it and its copy, which counts as re-read"
+        )
+      }
     }
     for blocker in forecast.blockers { lines.append("blocked:  \(blocker)") }
     if let until = forecast.until {

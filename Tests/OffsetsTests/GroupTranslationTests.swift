@@ -118,6 +118,33 @@ struct GroupTranslationTests {
     #expect(cost.reRead == 0 && cost.skipped == skipped)
   }
 
+  /// 0-4 stand at 0-4 on both sides; others wrote 5, 6 and 8 to the source. 6 and 8 were copied to the target's 7
+  /// and 8; its 5 stands at the source's 7, and its 6-8 at 9-11.
+  @Test(
+    "Whoever goes back reads a forwarded stray once, as its copy, unless it stands before an earlier stray",
+    arguments: [
+      // Before all: 6 and 8 are read, and their copies.
+      (4, 4, 2, 0),
+      // Right behind 5 and 6: the first has no copy, so both are read, and later 8.
+      (5, 5, 2, 0),
+      // Right behind 8, which comes as its copy; then before those, and behind them.
+      (6, 9, 0, 1), (7, 10, 0, 1), (8, 11, 0, 1), (9, 12, 0, 1),
+    ])
+  func forwarded(commit: Int64, expected: Int64, reRead: Int64, skipped: Int64) throws {
+    var map = OffsetMap()
+    try map.append(source: Offset(0), target: Offset(0), count: 5)
+    try map.append(source: Offset(7), target: Offset(5), count: 1)
+    try map.append(source: Offset(9), target: Offset(6), count: 3)
+    let source = TranslationSource(
+      map: map, source: Self.first, target: Self.first, destinationStart: Offset(0),
+      destinationEnd: Offset(12), strays: [Offset(5)..<Offset(6)],
+      forwarded: [Offset(6)..<Offset(7), Offset(8)..<Offset(9)])
+    let place = source.translate(Offset(commit), .reverse)
+    #expect(place == Offset(expected))
+    let cost = source.cost(of: Offset(commit), at: place, .reverse)
+    #expect(cost.reRead == reRead && cost.skipped == skipped)
+  }
+
   @Test("A place that is not exact costs what lies between")
   func cost() throws {
     let source = try Self.source(Self.first)

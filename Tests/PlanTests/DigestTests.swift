@@ -90,7 +90,7 @@ import Testing
     ("drainWithin: 5s", "drainWithin: 5001ms"), ("approvals: 2", "approvals: 1"),
     ("      - { approvals: 2 }", ""), ("switch.sh, orders", "switch.sh, order"),
     ("soak: 30m", "soak: 31m"),
-    ("strays: alert", "strays: rollback"),
+    ("strays: alert", "strays: rollback"), ("strays: alert", "strays: forward"),
     ("extendRetention: false", "extendRetention: true"),
     ("groupLagAbove: 10000", "groupLagAbove: 10001"),
     ("for: 1m", "for: 2m"), ("grace: 30s", "grace: 31s"), ("after: []", ""),

@@ -359,12 +359,8 @@ import Testing
         "a gate needs exactly one of lagBelow, drainWithin, approvals, validated, window, exec, http, manual"
       ),
       (
-        "strays: forward", 9,
-        "`strays: forward` is not supported yet: use `alert` or `rollback`"
-      ),
-      (
         "strays: aler", 9,
-        "`strays` is one of alert, rollback, not `aler`; did you mean `alert`?"
+        "`strays` is one of alert, forward, rollback, not `aler`; did you mean `alert`?"
       ),
       ("extendRetention: yes", 18, "`extendRetention` has to be true or false"),
       ("rollbackOn: [{ for: 3s }]", 14, "a rollback trigger needs `groupLagAbove`"),

@@ -60,6 +60,10 @@ struct CommandRules: Sendable {
     case "resume":
       guard ledger.hold(of: name) != nil else { return .refuse("stage \(name) is not paused") }
       return .note(.hold, Hold(isHeld: false, order: order), answer: "goes on")
+    case "rollback" where isForwarding(name), "finalize" where isForwarding(name):
+      return .refuse(
+        "strays are being copied to the target: `ferry run` sees what arrived, or `ferry strays --forward` does"
+      )
     case "rollback":
       return event(.rollback(reason: command.reason ?? "asked for by \(order.summary)"), machine)
     case "finalize": return event(.finalize, machine)
@@ -84,6 +88,9 @@ struct CommandRules: Sendable {
         answer: (command.id, CommandOutcome(accepted: true, message: accepted)))
     }
   }
+
+  /// The way back has to know which strays have a copy on the target.
+  private func isForwarding(_ stage: String) -> Bool { ledger.forwarding(of: stage) != nil }
 
   private func event(_ event: StageEvent, _ machine: CutoverMachine) -> Decision {
     var copy = machine

@@ -27,7 +27,7 @@ extension PlanParser {
     let switchClients = hook(reader.required("switch"), "switch")
     let soak = reader.duration("soak") ?? .seconds(1800)
     let rollbackOn = reader.list("rollbackOn").compactMap(trigger)
-    let strays = reader["strays"].map(strays) ?? .alert
+    let strays = reader.choice("strays", default: StrayPolicy.alert)
     let extendRetention = reader.boolean("extendRetention") ?? false
     guard let name, let fence, let switchClients else { return nil }
     return StagePlan(
@@ -35,17 +35,6 @@ extension PlanParser {
       unfence: unfence, stability: stability, gates: gates, switchClients: switchClients,
       soak: soak, rollbackOn: rollbackOn, strays: strays, extendRetention: extendRetention,
       location: location(of: node))
-  }
-
-  private func strays(_ node: Node) -> StrayPolicy {
-    guard let text = string(node, "strays") else { return .alert }
-    if let policy = StrayPolicy(rawValue: text) { return policy }
-    if text == "forward" {
-      problem(node, "`strays: forward` is not supported yet: use `alert` or `rollback`")
-    } else {
-      unknownWord(node, "strays", text, StrayPolicy.allCases.map(\.rawValue))
-    }
-    return .alert
   }
 
   private func trigger(_ node: Node) -> StagePlan.RollbackTrigger? {
