@@ -96,9 +96,15 @@ package struct Reconciler: Sendable {
       of: state.partition(on: direction.destination), from: start, before: end)
     let read = try await originReader.digests(
       of: state.partition(on: direction.origin), from: state.position, limit: written.count)
-    return Tail(written, read, from: start, to: end, dropped: 0).foreign.map {
-      $0.clamped(to: range)
-    }.filter { !$0.isEmpty }
+    let foreign = Tail(written, read, from: start, to: end, dropped: 0).foreign
+    guard !foreign.isEmpty else { return [] }
+    let origin = state.partition(on: direction.origin)
+    if let bounds = try await originAdmin.bounds(of: [origin])[origin],
+      try await compactedTail(of: state, end: end, bounds) != nil
+    {
+      return []
+    }
+    return foreign.map { $0.clamped(to: range) }.filter { !$0.isEmpty }
   }
 
   /// What stands on the origin where a partition's last mirrored record has to be.
