@@ -9,7 +9,7 @@ internal import Cutover
 /// `FERRY_FAILPOINT=NAME`, or `STAGE/NAME`, kills the process there as `kill -9` would.
 /// `FERRY_HOLD=DIRECTORY` makes a stage wait at each of its places, while all else goes on: a file
 /// `STAGE NAME` appears in the directory, and the stage goes on when somebody has removed it.
-/// ``CrashPoints`` lists the places.
+/// ``CrashPoints`` lists the places on a stage's ways; those of forwarding are in ``StrayForwarder``.
 enum Failpoint {
   static func hit(_ name: @autoclosure () -> String, stage: String? = nil) {
     #if DEBUG

@@ -63,17 +63,10 @@ package struct OffsetMap: Sendable, Equatable {
     source: Offset, target: Offset, count: Int64 = 1
   ) throws(NotMonotone) {
     guard count > 0 else { throw NotMonotone(source: source, target: target) }
-    guard let last = segments.last else {
-      segments.append(OffsetSegment(sourceStart: source, targetStart: target, count: count))
-      return
-    }
-    if last.sourceEnd == source, last.targetEnd == target {
-      segments[segments.count - 1].count += count
-    } else if source >= last.sourceEnd, target >= last.targetEnd {
-      segments.append(OffsetSegment(sourceStart: source, targetStart: target, count: count))
-    } else {
+    if let last = segments.last, source < last.sourceEnd || target < last.targetEnd {
       throw NotMonotone(source: source, target: target)
     }
+    segments.add(OffsetSegment(sourceStart: source, targetStart: target, count: count))
   }
 
   /// Adds a segment, as ``append(source:target:count:)``.
@@ -148,5 +141,16 @@ package struct OffsetMap: Sendable, Equatable {
       if segments[middle].end(on: role) > offset { high = middle } else { low = middle + 1 }
     }
     return low
+  }
+}
+
+extension [OffsetSegment] {
+  /// Adds a run to the last one, if it follows it on both logs, or behind it.
+  package mutating func add(_ segment: OffsetSegment) {
+    if let last, last.sourceEnd == segment.sourceStart, last.targetEnd == segment.targetStart {
+      self[count - 1].count += segment.count
+    } else {
+      append(segment)
+    }
   }
 }

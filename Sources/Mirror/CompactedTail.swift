@@ -20,8 +20,8 @@ package import KafkaModel
 /// are the same as without it.
 package struct CompactedTail: Sendable {
   /// A stretch of the destination's log, and the lowest offsets that its records can have on the
-  /// origin's. The first one's is exact; with it each lookup from the origin is, since a record that is
-  /// gone has no lookup of its own and a later one of its key follows.
+  /// origin's. Unless it is the tail's first, it begins with a record that stands on both logs: all lookups of
+  /// those are exact, and a record that is gone is followed by a later one of its key.
   package struct Run: Hashable, Sendable {
     package var origin: Offset
     package var destination: Offset

@@ -1,4 +1,4 @@
-internal import Kafka
+package import Kafka
 internal import KafkaModel
 
 /// How large a batch and a record the destination's topics take: `max.message.bytes`, and `segment.bytes`
@@ -28,31 +28,30 @@ package struct DestinationSizes: Hashable, Sendable {
   }
 }
 
-extension Reconciler {
-  /// The limits of the destination's topics. One whose configs may not be read counts as one with
-  /// Kafka's default.
+extension DestinationSizes {
+  /// The limits of topics. One whose configs may not be read counts as one with Kafka's default.
   ///
+  /// - Parameter admin: of the cluster that they are on.
   /// Throws: ``KafkaError`` - the cluster does not answer, or does not know the topic.
-  package func sizes(of topics: Set<String>) async throws -> DestinationSizes {
-    var sizes = DestinationSizes()
+  package init(of topics: Set<String>, _ admin: Admin) async throws {
+    self.init()
     do {
-      for configs in try await destinationAdmin.configs(of: topics.sorted()).values {
-        if let limit = Self.limit(configs) { sizes.add(topicLimit: limit) }
+      for configs in try await admin.configs(of: topics.sorted()).values {
+        if let limit = Self.limit(configs) { add(topicLimit: limit) }
       }
-      return sizes
+      return
     } catch {
       if error.isRetriable { throw error }
     }
     // At least one may not be described: the others may.
     for topic in topics {
-      if let limit = try await limit(of: topic) { sizes.add(topicLimit: limit) }
+      if let limit = try await Self.limit(of: topic, admin) { add(topicLimit: limit) }
     }
-    return sizes
   }
 
-  private func limit(of topic: String) async throws -> Int? {
+  private static func limit(of topic: String, _ admin: Admin) async throws -> Int? {
     do {
-      return Self.limit(try await destinationAdmin.configs(of: topic))
+      return limit(try await admin.configs(of: topic))
     } catch {
       if error.isRetriable || error.isUnknownTopic { throw error }
       return nil

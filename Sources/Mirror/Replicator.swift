@@ -35,6 +35,7 @@ package actor Replicator {
   ///   - order: shared by mirrors whose backfill waits for each other's.
   ///   - priority: of a partition, by its name on the source; backfill of higher priority goes first.
   ///   - isUrgent: nothing is backfill, however much is left.
+  ///   - lanes: how many; `nil` leaves it to ``LaneShares``.
   ///   - meter: takes the times of what lanes do, which is a little work for each record.
   ///   - stillness: how long the destination's ends have to stand still before a start believes that a
   ///     killed predecessor's last requests have arrived.
@@ -70,8 +71,9 @@ package actor Replicator {
       direction: direction, origin: origin, destination: destination, store: store)
     let states = try await store.states(of: sources, direction)
     try await reconciler.prepare(states)
-    let sizes = try await reconciler.sizes(
-      of: Set(states.map { $0.partition(on: direction.destination).topic }))
+    let sizes = try await DestinationSizes(
+      of: Set(states.map { $0.partition(on: direction.destination).topic }),
+      reconciler.destinationAdmin)
     let shares = LaneShares.divide(states.map { ($0, Int64(0)) }, lanes: lanes) {
       priority($0.source)
     }
@@ -182,7 +184,7 @@ package actor Replicator {
         })
     }
     let topics = Set(healthy.map { $0.item.state.partition(on: direction.destination).topic })
-    let sizes = try await reconciler.sizes(of: topics)
+    let sizes = try await DestinationSizes(of: topics, reconciler.destinationAdmin)
     // Nothing suspends from here until `stop()` can reach the lanes.
     guard !stopping, !Task.isCancelled else { return }
     let shares = LaneShares.divide(healthy, lanes: lanes) { $0.priority }

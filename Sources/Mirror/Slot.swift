@@ -131,15 +131,8 @@ struct Slot {
       faultPosition = sent.offset
       return true
     }
-    let pair = OffsetSegment(
-      origin: sent.offset, destination: expected, count: 1, direction)
-    if let last = newSegments.last, last.sourceEnd == pair.sourceStart,
-      last.targetEnd == pair.targetStart
-    {
-      newSegments[newSegments.count - 1].count += 1
-    } else {
-      newSegments.append(pair)
-    }
+    newSegments.add(
+      OffsetSegment(origin: sent.offset, destination: expected, count: 1, direction))
     expected = expected + 1
     lastDigest = sent.digest
     records += 1

@@ -86,9 +86,11 @@ class ConsumersFirstTests(unittest.TestCase):
             scenario.wait(lambda s: s["state"] == "groupsMoved", "the groups' move")
             stage = scenario.wait(lambda s: s.get("countdown"), "the countdown", approve=False)
             self.assertEqual(stage["state"], "groupsMoved")
-            self.assertRegex(
-                stage["countdown"]["reason"], r"group \S*(audit|archive) is \d+ records behind"
-            )
+            reason = stage["countdown"]["reason"]
+            group = re.fullmatch(r"group (\S+) is (\d+) records behind for 1.0 seconds", reason)
+            self.assertTrue(group, reason)
+            self.assertIn(group[1].removeprefix(f"{scenario.prefix}."), ("audit", "archive"))
+            self.assertGreater(int(group[2]), 50)
             self.assertEqual(self.process.wait(90), 4, scenario.tail())
             self.assertIn("a rollback trigger of the plan fired", scenario.tail())
             self.assert_clients(scenario, "source", "source")

@@ -91,17 +91,6 @@ package struct ForwardedStrays: Codable, Hashable, Sendable {
   package var name: String { "\(records) record\(records == 1 ? "" : "s") of \(partition)" }
 }
 
-extension [OffsetSegment] {
-  /// Adds what follows the last one on both logs to it.
-  mutating func add(_ segment: OffsetSegment) {
-    if let last, last.sourceEnd == segment.sourceStart, last.targetEnd == segment.targetStart {
-      self[count - 1].count += segment.count
-    } else {
-      append(segment)
-    }
-  }
-}
-
 extension StrayWrite {
   package var range: Range<Offset> { from..<(from + count) }
 

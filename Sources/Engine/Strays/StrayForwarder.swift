@@ -156,11 +156,11 @@ struct StrayForwarder {
   private func writer(
     _ forwarding: StrayForwarding, _ store: JournalMapStore
   ) async throws -> RecordWriter {
-    let forward = try Reconciler(
-      direction: .forward, origin: clusters.source, destination: clusters.target, store: store)
     let topics = forwarding.parts.compactMap { store.partitions[$0.stray.partition]?.target.topic }
     return try RecordWriter(
-      clusters.target, properties: try await forward.sizes(of: Set(topics)).producerProperties)
+      clusters.target,
+      properties: try await DestinationSizes(of: Set(topics), clusters.targetAdmin)
+        .producerProperties)
   }
 
   /// The copies that stand on the target already.
