@@ -9,9 +9,12 @@ package actor Admin {
     unsafe executor.asUnownedSerialExecutor()
   }
 
-  let handle: ClientHandle
+  private(set) var handle: ClientHandle
   let timeoutMilliseconds: Int32
   package nonisolated let cluster: String
+  private let makeHandle: () throws(KafkaError) -> ClientHandle
+  /// A request has had no answer in time, and librdkafka still holds it.
+  private var isOverdue = false
 
   /// - Parameters:
   ///   - timeout: bounds each request; at least a second.
@@ -23,12 +26,43 @@ package actor Admin {
     executor = PinnedExecutor(name: "admin-\(connection.name)")
     cluster = connection.name
     timeoutMilliseconds = Int32(max(1, timeout.components.seconds) * 1000)
-    handle = try ClientHandle(
-      RD_KAFKA_CONSUMER, connection,
-      properties: ["isolation.level": readCommitted ? "read_committed" : "read_uncommitted"])
+    makeHandle = { () throws(KafkaError) in
+      try ClientHandle(
+        RD_KAFKA_CONSUMER, connection,
+        properties: ["isolation.level": readCommitted ? "read_committed" : "read_uncommitted"])
+    }
+    handle = try makeHandle()
   }
 
   isolated deinit { handle.destroy() }
+
+  /// The timeout that librdkafka is given, which is the longest that it takes (`rdkafka.h`): a request to a
+  /// group's coordinator must not end there before its client does. librdkafka 2.0.2 goes on to look for the
+  /// coordinator, frees the request when one is found, then answers it, and aborts the process
+  /// (`eonce->refcnt > 0`; `rd_kafka_admin_coord_request` in `rdkafka_admin.c`, its issues 3663 and 4605).
+  private static let never: Int32 = 3_600_000
+
+  /// The answer to a request that was sent.
+  ///
+  /// Throws: ``KafkaError`` - none in time; then ``dropOverdue()`` is to be called, after the queue has
+  ///   been destroyed.
+  private func answer(
+    from queue: OpaquePointer, _ operation: String
+  ) throws(KafkaError) -> OpaquePointer {
+    guard let event = unsafe rd_kafka_queue_poll(queue, timeoutMilliseconds) else {
+      isOverdue = true
+      throw handle.error(RD_KAFKA_RESP_ERR__TIMED_OUT, operation)
+    }
+    return unsafe event
+  }
+
+  /// Ends the client, and with it the requests that had no answer: the next one has a new client.
+  private func dropOverdue() {
+    guard isOverdue, let new = try? makeHandle() else { return }
+    handle.destroy()
+    handle = new
+    isOverdue = false
+  }
 
   /// Runs one Admin API request about `subject`: `send` gets it as a list of one, the options and the
   /// queue for the answer; `read` gets the answer.
@@ -46,17 +80,15 @@ package actor Admin {
     send: (UnsafeMutablePointer<OpaquePointer?>, OpaquePointer, OpaquePointer) -> Void,
     read: (OpaquePointer) throws(KafkaError) -> Answer
   ) throws(KafkaError) -> Answer {
+    defer { dropOverdue() }
     let queue = unsafe rd_kafka_queue_new(handle.pointer)!
     defer { unsafe rd_kafka_queue_destroy(queue) }
     let options = unsafe rd_kafka_AdminOptions_new(handle.pointer, kind)!
     defer { unsafe rd_kafka_AdminOptions_destroy(options) }
-    unsafe rd_kafka_AdminOptions_set_request_timeout(options, timeoutMilliseconds, nil, 0)
+    unsafe rd_kafka_AdminOptions_set_request_timeout(options, Self.never, nil, 0)
     var list = unsafe subjects
     unsafe send(&list, options, queue)
-    // The request is bounded by its own timeout; the margin only guards against a lost answer.
-    guard let event = unsafe rd_kafka_queue_poll(queue, timeoutMilliseconds + 5000) else {
-      throw handle.error(RD_KAFKA_RESP_ERR__TIMED_OUT, operation)
-    }
+    let event = try unsafe answer(from: queue, operation)
     defer { unsafe rd_kafka_event_destroy(event) }
     _ = try unsafe handle.serveEvent(timeoutMilliseconds: 0)
     let code = unsafe rd_kafka_event_error(event)
@@ -77,11 +109,12 @@ package actor Admin {
     read: (Int, OpaquePointer) throws(KafkaError) -> Answer
   ) throws(KafkaError) -> [Answer] {
     let total = unsafe subjects.count
+    defer { dropOverdue() }
     let queue = unsafe rd_kafka_queue_new(handle.pointer)!
     defer { unsafe rd_kafka_queue_destroy(queue) }
     let options = unsafe rd_kafka_AdminOptions_new(handle.pointer, kind)!
     defer { unsafe rd_kafka_AdminOptions_destroy(options) }
-    unsafe rd_kafka_AdminOptions_set_request_timeout(options, timeoutMilliseconds, nil, 0)
+    unsafe rd_kafka_AdminOptions_set_request_timeout(options, Self.never, nil, 0)
     var answers: [Answer?] = Array(repeating: nil, count: total)
     var failure: KafkaError?
     var sent = 0
@@ -96,9 +129,7 @@ package actor Admin {
         unsafe send(&list, options, queue)
         sent += 1
       }
-      guard let event = unsafe rd_kafka_queue_poll(queue, timeoutMilliseconds + 5000) else {
-        throw handle.error(RD_KAFKA_RESP_ERR__TIMED_OUT, operation(done))
-      }
+      let event = try unsafe answer(from: queue, operation(done))
       defer { unsafe rd_kafka_event_destroy(event) }
       done += 1
       let index = unsafe Int(bitPattern: rd_kafka_event_opaque(event)) - 1

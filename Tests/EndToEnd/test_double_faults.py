@@ -22,41 +22,11 @@ STEPS = (
 """Of a cutover and of the way back."""
 
 
-class Engines:
-    """`ferry run`, started again where librdkafka 2.0.2 aborts it: it may, where a broker ends while
-    groups' commits are asked for (librdkafka issues 3663 and 4605). README.md says so."""
-
-    def __init__(self, scenario: Scenario, may_abort: bool, **environment: str) -> None:
-        self.scenario = scenario
-        self.may_abort = may_abort
-        self.environment = environment
-        self.aborts = 0
-
-    def start(self) -> None:
-        self.scenario.start(**self.environment)
-
-    def was_aborted(self) -> bool:
-        """Since the last time that this was asked."""
-        known, self.aborts = self.aborts, self.scenario.log.read_text().count("Assertion `eonce->")
-        return self.may_abort and self.aborts > known
-
-    def go_on(self, condition: Callable[[], object]) -> None:
-        while True:
-            try:
-                condition()
-                return
-            except AssertionError:
-                if not self.was_aborted():
-                    raise
-                self.start()
-
-
 def there_and_back(
-    test: unittest.TestCase, scenario: Scenario, act: Callable[[str], None], *,
-    may_abort: bool = False, **environment: str,
-) -> None:  # fmt: skip
+    test: unittest.TestCase, scenario: Scenario, act: Callable[[str], None], **environment: str
+) -> None:
     """A cutover and its rollback, in which `act` is called at each place: once before each step and once
-    when it has acted. `may_abort`: see `Engines`."""
+    when it has acted."""
     seen: set[str] = set()
 
     def once(place: str) -> None:
@@ -65,15 +35,12 @@ def there_and_back(
             act(place)
 
     with Places(scenario, once) as places:
-        engines = Engines(scenario, may_abort, FERRY_HOLD=str(places.directory), **environment)
-        engines.start()
-        engines.go_on(lambda: scenario.wait(lambda s: s["state"] == "soaking", "the switch", 400))
+        scenario.start(FERRY_HOLD=str(places.directory), **environment)
+        scenario.wait(lambda s: s["state"] == "soaking", "the switch", 400)
         time.sleep(1)
         answer = scenario.ferry("rollback", "--yes", timeout=400, **environment)
-        if answer.returncode != 0:
-            test.assertTrue(engines.was_aborted(), answer.stderr + scenario.tail())
-            engines.start()
-        engines.go_on(lambda: test.assertEqual(scenario.engine.wait(400), 4, scenario.tail()))
+        test.assertEqual(answer.returncode, 0, answer.stderr + scenario.tail())
+        test.assertEqual(scenario.engine.wait(400), 4, scenario.tail())
     for step in STEPS:
         test.assertLessEqual({f"begin:{step}", f"act:{step}"}, seen)
     time.sleep(1)
@@ -102,7 +69,7 @@ class DoubleFaultTests(unittest.TestCase):
                 scenario.broker("stop", broker)
                 scenario.broker("start", broker)
 
-            there_and_back(self, scenario, restart, may_abort=True)
+            there_and_back(self, scenario, restart)
 
 
 class DisturbedMachineTests(unittest.TestCase):
