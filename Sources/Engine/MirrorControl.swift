@@ -98,6 +98,8 @@ actor MirrorControl {
   static func limits(memoryBytes: Int64) -> LaneLimits {
     var limits = LaneLimits()
     limits.bytes = Int(memoryBytes / 4)
+    // Twice as many are about, at some 400 bytes each: a quarter of the memory again.
+    limits.records = min(limits.records, max(10_000, Int(memoryBytes / 4 / 800)))
     return limits
   }
 

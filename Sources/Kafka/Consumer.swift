@@ -12,7 +12,8 @@ package import KafkaModel
   private var indexes: [String: Int] = [:]
   private var started: Set<TopicPartition> = []
   private let batch: UnsafeMutablePointer<UnsafeMutablePointer<rd_kafka_message_t>?>
-  private static let batchCapacity = 4096
+  /// The most messages that are taken at once.
+  package static let batchCapacity = 4096
   private var pokes: [FetchPoke]
 
   /// Where messages wait to be taken. librdkafka bounds each by itself, so that a full queue does not

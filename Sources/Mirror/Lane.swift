@@ -47,7 +47,7 @@ package actor Lane {
     consumer = try Consumer(
       origin,
       properties: [
-        "queued.min.messages": String(limits.records * 2 / max(1, queues)),
+        "queued.min.messages": String(limits.records / max(1, queues)),
         "queued.max.messages.kbytes": String(limits.bytes / 2048 / max(1, queues)),
         "fetch.wait.max.ms": "100",
       ])
@@ -66,15 +66,13 @@ package actor Lane {
   }
 
   private func slots(of partitions: [LanePartition]) throws(KafkaError) -> SlotTable {
-    var slots = SlotTable()
-    for partition in partitions {
-      let from = partition.state.partition(on: direction.origin)
-      let to = partition.state.partition(on: direction.destination)
-      slots.add(
-        Slot(partition, direction, producerTopic: try producer.index(of: to.topic)),
-        topic: try consumer.index(of: from.topic))
-    }
-    return slots
+    SlotTable(
+      try partitions.map { partition throws(KafkaError) in
+        let from = partition.state.partition(on: direction.origin)
+        let to = partition.state.partition(on: direction.destination)
+        let slot = Slot(partition, direction, producerTopic: try producer.index(of: to.topic))
+        return (slot, topic: try consumer.index(of: from.topic))
+      })
   }
 
   /// Copies until ``stop()``, cancellation, or an error that ends the producer. In every case all that
@@ -178,7 +176,7 @@ package actor Lane {
     _ state: inout LaneState
   ) throws -> Int {
     guard state.outstandingRecords < records, state.outstandingBytes < bytes else { return 0 }
-    var count = 1024
+    var count = Consumer.batchCapacity
     if let portion = budget.portion {
       state.isHeldBack = state.isHeldBack || portion == 0
       guard portion > 0 else { return 0 }
@@ -311,7 +309,7 @@ package actor Lane {
       state.outstandingRecords -= 1
       state.outstandingBytes -= message.byteCount
       guard let index = state.slots.index(message.topicIndex, message.partition) else { return }
-      let error = producer.error(of: delivery)
+      let error = delivery.isStored ? nil : producer.error(of: delivery)
       let isInDoubt = state.change(index) {
         $0.timestamp = message.timestamp
         return $0.deliver(message.offset, at: delivery.offset, error, direction)

@@ -45,24 +45,26 @@ struct LaneState {
 /// Slots, found by the consumer's topic index and the partition.
 struct SlotTable {
   private(set) var all: [Slot] = []
-  /// By topic and partition; -1 where the lane has nothing to do with it.
-  private var indexes: [[Int]] = []
+  /// A row of `width` for each topic, an index for each partition; -1 where the lane has nothing to do with
+  /// it. One array, for rows of their own would be retained at each look.
+  private var indexes: [Int32]
+  private let width: Int
 
-  mutating func add(_ slot: Slot, topic: Int) {
-    let partition = Int(slot.origin.partition)
-    while indexes.count <= topic { indexes.append([]) }
-    while indexes[topic].count <= partition { indexes[topic].append(-1) }
-    indexes[topic][partition] = all.count
-    all.append(slot)
+  init(_ slots: [(slot: Slot, topic: Int)]) {
+    all = slots.map(\.slot)
+    width = slots.map { Int($0.slot.origin.partition) + 1 }.max() ?? 0
+    let topics = slots.map { $0.topic + 1 }.max() ?? 0
+    indexes = Array(repeating: -1, count: topics * width)
+    for (index, (slot, topic)) in slots.enumerated() {
+      indexes[topic * width + Int(slot.origin.partition)] = Int32(index)
+    }
   }
 
   func index(_ topic: Int, _ partition: Int32) -> Int? {
-    let partition = Int(partition)
-    guard indexes.indices.contains(topic), indexes[topic].indices.contains(partition) else {
-      return nil
-    }
-    let index = indexes[topic][partition]
-    return index < 0 ? nil : index
+    let place = topic * width + Int(partition)
+    guard topic >= 0, partition >= 0, partition < width, place < indexes.count else { return nil }
+    let index = indexes[place]
+    return index < 0 ? nil : Int(index)
   }
 
   subscript(_ index: Int) -> Slot {

@@ -3,9 +3,9 @@ internal import KafkaModel
 
 /// Bounds of one lane.
 package struct LaneLimits: Hashable, Sendable {
-  /// Records read and not yet stored, at most; twice as many may wait to be read. Each costs some 400
+  /// Records read and not yet stored, at most; as many may wait to be read. Each costs some 400
   /// bytes besides its own.
-  package var records = 50_000
+  package var records = 100_000
   /// Bytes read and not yet stored, at most.
   package var bytes = 256 << 20
   package var checkpointInterval = Duration.milliseconds(200)
