@@ -36,13 +36,15 @@ extension StageSteps {
       await context.during("armed")
     }
     watch.lap("both ends noted")
+    // The mirror takes it along where it begins.
+    async let sent = sendCanary(kit)
     try await context.mirrors.start(
       .reverse, reversePartitions, isUrgent: true, isFresh: isFresh)
     try await awaitSettledMirror()
     watch.lap("reverse mirror runs")
     // No client works there yet.
     async let ends = context.ends(on: .target, stable: true)
-    try await sendCanary(kit)
+    try await awaitCanary(try await sent, kit)
     var evidence = Evidence()
     evidence.ends = try await ends
     watch.lap("canary came round, target's ends noted")
@@ -78,7 +80,14 @@ extension StageSteps {
     }
   }
 
-  private func sendCanary(_ kit: WindowKit?) async throws {
+  /// A canary on its way from the target to the source.
+  private struct SentCanary {
+    let record: Record
+    /// Where the source's log ended before.
+    let start: Offset
+  }
+
+  private func sendCanary(_ kit: WindowKit?) async throws -> SentCanary {
     let canary = context.canary
     let record = Record(
       key: nil, value: Array("canary \(UUID().uuidString)".utf8),
@@ -93,10 +102,17 @@ extension StageSteps {
       try await (kit?.canaryWriter ?? RecordWriter(target)).write(record, to: canary)
     }
     await context.during("sent")
+    return SentCanary(record: record, start: start)
+  }
+
+  private func awaitCanary(_ sent: SentCanary, _ kit: WindowKit?) async throws {
+    let canary = context.canary
     let reader = try kit?.canaryReader ?? PartitionReader(context.clusters.source)
     try await wait(.seconds(30)) {
       _ = try await context.mirrors.progress()
-      return try await reader.records(of: canary, from: start).contains { $0.record == record }
+      return try await reader.records(of: canary, from: sent.start).contains {
+        $0.record == sent.record
+      }
     } onTimeout: {
       EngineError.canaryLost(topic: canary.topic)
     }

@@ -30,6 +30,22 @@ extension StageSteps {
     _ = try await compareSettled(ends, isPreparation: true)
   }
 
+  /// As ``compareNews()`` behind the source's fence, while its ends are seen to stand still: what is left is
+  /// little by then, and nobody waits for it. As fast as it can, like ``seal()``, which compares what this
+  /// leaves for any reason, and says what is wrong.
+  ///
+  /// - Parameter delay: lets the mirror come to its end.
+  func compareNewsMeanwhile(_ cluster: ClusterRole, after delay: Duration) async {
+    guard cluster == .source else { return }
+    do {
+      try await Task.sleep(for: delay)
+      let ends = try await context.mirrors.progress().mapValues(\.position)
+      _ = try await compareForward(ends, ReadBudget(), isPreparation: true)
+    } catch {
+      context.logger.debug("what was mirrored lately is left for later: \(error)")
+    }
+  }
+
   private func compareSettled(
     _ ends: [TopicPartition: Offset], isPreparation: Bool = false
   ) async throws -> Evidence {

@@ -33,6 +33,7 @@ extension StageSteps {
     let window = context.stage.stability
     let patience = window * 2 + .seconds(10)
     let start = ContinuousClock.now
+    async let news: Void = compareNewsMeanwhile(cluster, after: window / 4)
     var ends = try await context.ends(on: cluster, stable: false)
     let first = ends
     var stillSince = ContinuousClock.now
@@ -61,6 +62,8 @@ extension StageSteps {
     try await awaitNoOpenTransaction(cluster, ends)
     try await probeOwnWrites(on: cluster)
     watch.lap("no open transaction")
+    await news
+    watch.lap("what was mirrored lately is compared")
     var evidence = Evidence()
     evidence.ends = ends
     evidence.notes = notes + ["\(ends.count) partitions stood still for \(window)"]

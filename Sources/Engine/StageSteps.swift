@@ -73,19 +73,19 @@ struct StageSteps: Sendable {
     context.ledger.armed(context.stage.name, direction, attempt: context.machine.attempt)
   }
 
-  /// Waits until `condition` holds, looking at once and then ever less often, down to ten times a second.
+  /// Waits until `condition` holds, looking at once, every 5 ms for half a second,
+  /// for clients may stand still meanwhile, and then ten times a second.
   ///
   /// Throws: `onTimeout()` after `patience`; `CancellationError`.
   func wait(
     _ patience: Duration, _ condition: () async throws -> Bool,
     onTimeout: () async throws -> any Error
   ) async throws {
-    let deadline = ContinuousClock.now + patience
-    var pause = Duration.milliseconds(2)
+    let start = ContinuousClock.now
     while try await !condition() {
-      guard ContinuousClock.now < deadline else { throw try await onTimeout() }
-      try await Task.sleep(for: pause)
-      pause = min(pause * 2, .milliseconds(100))
+      let waited = ContinuousClock.now - start
+      guard waited < patience else { throw try await onTimeout() }
+      try await Task.sleep(for: .milliseconds(waited < .milliseconds(500) ? 5 : 100))
     }
   }
 

@@ -205,6 +205,16 @@ class WideScenario(Scenario):
             patiently(partial(self.commit, admin, name, offsets))
         admin.close()
 
+    def serve_others(self, times: int) -> None:
+        """Lets other groups commit on the target, so that it is no broker that has just been started."""
+        admin = administrator(self.target)
+        admin.create_topics([NewTopic("elsewhere", 40, 1)])
+        admin.wait_for_topics(["elsewhere"], timeout_ms=60_000)
+        offsets = {TopicPartition("elsewhere", n): OffsetAndMetadata(0, "", -1) for n in range(40)}
+        for number in range(times):
+            patiently(partial(self.commit, admin, f"other-{number % 100}", offsets))
+        admin.close()
+
     @staticmethod
     def commit(admin: Any, group: str, offsets: dict[TopicPartition, OffsetAndMetadata]) -> None:
         for error in admin.alter_group_offsets(group, offsets).values():
@@ -323,9 +333,12 @@ def measure() -> None:
     parser.add_argument("--partitions", type=int, default=10)
     parser.add_argument("--groups", type=int, default=50)
     parser.add_argument("--width", type=int, default=40, help="partitions that each group reads")
+    parser.add_argument("--served", type=int, default=0, help="commits the target has served before")
     arguments = parser.parse_args()
     shape = (arguments.topics, arguments.partitions, arguments.groups)
     with WideScenario(*shape, width=arguments.width) as scenario:
+        if arguments.served:
+            scenario.serve_others(arguments.served)
         scenario.switch()
         print(scenario.ferry("report").stdout)
         assert scenario.committed(scenario.target) == scenario.commits
@@ -333,7 +346,7 @@ def measure() -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1 and sys.argv[1] in ("--topics", "--partitions", "--groups", "--width"):
+    if len(sys.argv) > 1 and sys.argv[1].startswith("--"):
         measure()
     else:
         unittest.main(verbosity=2, warnings="ignore")
