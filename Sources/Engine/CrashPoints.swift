@@ -6,6 +6,12 @@
   /// the crash tests kill at. The steps are the machine's own (`CutoverMachine.ways`), and what each does
   /// in its middle stands in a switch without a default, so that a new one has to say.
   package enum CrashPoints {
+    /// What keeps producers from writing.
+    package enum Fence: String, Sendable, CaseIterable {
+      case hook
+      case acl
+    }
+
     /// Where a step can be interrupted: before it acts, in its middle, and when it has acted and nobody
     /// has noted that.
     ///
@@ -13,10 +19,10 @@
     ///   - begun: the steps that this attempt of the stage has begun before.
     ///   - attempt: 1 for the first one.
     package static func of(
-      _ step: Step, _ strategy: Strategy, begun: Set<Step>, attempt: Int
+      _ step: Step, _ strategy: Strategy, begun: Set<Step>, attempt: Int, fence: Fence
     ) -> [String] {
       ["begin:\(step.rawValue)"]
-        + middles(step, strategy, begun, attempt).map { middle in
+        + middles(step, strategy, begun, attempt, fence).map { middle in
           switch middle {
           case .hook(let action, let cluster): "hook:\(action.rawValue):\(cluster.rawValue)"
           case .running(let action, let cluster): "running:\(action.rawValue):\(cluster.rawValue)"
@@ -67,12 +73,22 @@
       [.running(action, cluster), .hook(action, cluster)]
     }
 
-    private static func lifting(_ cluster: ClusterRole) -> [Middle] {
-      calls(.unfence, cluster) + [.inside("unfenced")]
+    private static func raising(_ cluster: ClusterRole, _ fence: Fence) -> [Middle] {
+      switch fence {
+      case .hook: calls(.fence, cluster)
+      case .acl: [.inside("rulesNoted"), .inside("canaryDenied"), .inside("denied")]
+      }
+    }
+
+    private static func lifting(_ cluster: ClusterRole, _ fence: Fence) -> [Middle] {
+      switch fence {
+      case .hook: calls(.unfence, cluster) + [.inside("unfenced")]
+      case .acl: [.inside("allowed"), .inside("unfenced")]
+      }
     }
 
     private static func middles(
-      _ step: Step, _ strategy: Strategy, _ begun: Set<Step>, _ attempt: Int
+      _ step: Step, _ strategy: Strategy, _ begun: Set<Step>, _ attempt: Int, _ fence: Fence
     ) -> [Middle] {
       switch step {
       case .provision: [.inside("created")]
@@ -82,30 +98,30 @@
       case .catchUp: []
       // They wait for people; the mirror goes on meanwhile.
       case .approve, .follow: [.checkpoint("before"), .checkpoint("after")]
-      case .fence: [.inside("saved")] + calls(.fence, .source)
+      case .fence: [.inside("saved")] + raising(.source, fence)
       case .drain: [.inside("drained")]
       case .seal: [.inside("compared")]
       case .translate, .carryGroups: calls(.pause, .source) + [.inside("written")]
       case .armReverse: [.inside("canary"), .inside("armed"), .inside("sent")]
       case .moveGroups: calls(.resume, .target)
       case .switchClients:
-        (attempt > 1 ? lifting(.target) : []) + calls(.switchClients, .target)
+        (attempt > 1 ? lifting(.target, fence) : []) + calls(.switchClients, .target)
           + (strategy == .together ? calls(.resume, .target) : [])
       case .observe: [.inside("seen")]
       case .finalize: [.inside("restored")]
       case .withdraw:
         (begun.isDisjoint(with: [.translate, .carryGroups]) ? [] : calls(.resume, .source))
           + (begun.contains(.fence) && !begun.contains(.recallGroups)
-            ? lifting(.source) + [.inside("restored")] : [])
+            ? lifting(.source, fence) + [.inside("restored")] : [])
       case .recallGroups:
-        (begun.contains(.fence) ? lifting(.source) + [.inside("restored")] : [])
+        (begun.contains(.fence) ? lifting(.source, fence) + [.inside("restored")] : [])
           + calls(.pause, .target) + [.inside("written")]
-      case .fenceTarget: calls(.fence, .target)
+      case .fenceTarget: raising(.target, fence)
       case .drainReverse: [.inside("drained")]
       case .sealReverse: [.inside("compared")]
       case .translateBack: calls(.pause, .target) + [.inside("written")]
       case .returnClients: calls(.switchClients, .source) + calls(.resume, .source)
-      case .release: lifting(.source) + [.inside("restored")]
+      case .release: lifting(.source, fence) + [.inside("restored")]
       }
     }
   }

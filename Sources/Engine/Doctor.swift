@@ -138,6 +138,13 @@ package struct Doctor: Sendable {
           "stage \(stage.name) is paused by \(hold.summary)",
           "ferry resume \(planFile) --stage \(stage.name)")
       }
+      if let open = folded.forwardings[stage.name] {
+        let places = open.parts.map(\.stray.name).joined(separator: ", ")
+        diagnosis.trouble(
+          "stage \(stage.name) was to copy strays to the target (\(places)), and what became of that is not journalled",
+          "`ferry run \(planFile)` copies what is missing; `ferry strays \(planFile) --stage \(stage.name) --leave --reason ...` leaves it on the source"
+        )
+      }
       for waiver in folded.waivers(of: stage.name) {
         diagnosis.note("stage \(stage.name): \(waiver.summary)", nil)
       }

@@ -17,7 +17,7 @@ extension StageRunner {
   /// that were under way. To be called while the stage soaks, by the same task that sends it back: a target that
   /// is being fenced must not be written to.
   func forwardStrays(_ trouble: inout ForwardingTrouble) async throws {
-    if let until = trouble.until, .now < until { return }
+    if let until = trouble.until, .now < until, strayQueue.isEmpty { return }
     do {
       // An operator's wish cancels the soaking, but not this: it would not be known what arrived.
       try await Task { try await self.forwardNext() }.value

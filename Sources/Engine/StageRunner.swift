@@ -18,6 +18,8 @@ final class CommandQueue: Sendable {
 
   private let state = Mutex(State())
 
+  var isEmpty: Bool { state.withLock { $0.waiting.isEmpty } }
+
   /// Was put here before.
   func knows(_ command: OperatorCommand) -> Bool {
     state.withLock { $0.seen.contains(command.id) }

@@ -39,9 +39,12 @@ extension StageSteps {
       try context.ledger.record(
         .fenceRules, stage: context.stage.name, FenceRules(cluster: cluster, rules: rules.own))
     }
+    await context.during("rulesNoted")
     try await add(rules.own.filter { $0.topic == canary }, to: cluster)
+    await context.during("canaryDenied")
     try await probeOwnWrites(on: cluster)
     try await add(rules.own.filter { $0.topic != canary }, to: cluster)
+    await context.during("denied")
     var notes = ["\(rules.own.count) rules deny \(principals.joined(separator: ", ")) to write"]
     if !rules.foreign.isEmpty {
       notes.append(
@@ -91,6 +94,7 @@ extension StageSteps {
     } onTimeout: {
       KafkaError.timedOut("see \(rules.count) ACLs gone", cluster: cluster.rawValue)
     }
+    await context.during("allowed")
     try context.ledger.record(
       .fenceRules, stage: context.stage.name, FenceRules(cluster: cluster, rules: []))
   }

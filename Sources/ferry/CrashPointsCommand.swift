@@ -13,12 +13,13 @@
       shouldDisplay: false)
 
     @Option(help: "Which attempt of a stage is meant.") var attempt = 1
+    @Option(help: "What its fence is: hook or acl.") var fence = CrashPoints.Fence.hook
 
     func run() throws {
       let ways = try Strategy.allCases.flatMap { try CutoverMachine.ways($0) }
       try Console.json(
         Places(
-          ways: ways.map { Way($0, attempt: attempt) }, soaking: CrashPoints.soaking,
+          ways: ways.map { Way($0, attempt: attempt, fence: fence) }, soaking: CrashPoints.soaking,
           again: CrashPoints.again, recovery: CrashPoints.recovery))
     }
 
@@ -40,11 +41,12 @@
       let after: [Leg]
       let end: Phase
 
-      init(_ way: StageWay, attempt: Int) {
+      init(_ way: StageWay, attempt: Int, fence: CrashPoints.Fence) {
         strategy = way.strategy
         var begun: Set<Step> = []
         func leg(_ phase: Phase, _ step: Step) -> Leg {
-          let points = CrashPoints.of(step, way.strategy, begun: begun, attempt: attempt)
+          let points = CrashPoints.of(
+            step, way.strategy, begun: begun, attempt: attempt, fence: fence)
           begun.insert(step)
           return Leg(phase: phase, step: step, points: points)
         }
@@ -65,4 +67,6 @@
       let points: [String]
     }
   }
+
+  extension CrashPoints.Fence: ExpressibleByArgument {}
 #endif

@@ -41,32 +41,44 @@ Way = dict[str, Any]
 Leg = dict[str, Any]
 
 
-def places(attempt: int) -> dict[str, Any]:
-    command = [ferry_binary(), "crash-points", "--attempt", str(attempt)]
+def places(attempt: int, fence: str = "hook") -> dict[str, Any]:
+    command = [ferry_binary(), "crash-points", "--attempt", str(attempt), "--fence", fence]
     answer = subprocess.run(command, capture_output=True, text=True, check=True)
     return dict(json.loads(answer.stdout))
 
 
-class Points:
-    """Which points have been killed at, by all lines together."""
+Point = tuple[str, str, str]
+"""A strategy, a phase, and a place."""
 
-    def __init__(self) -> None:
-        self.killed: set[tuple[str, str, str]] = set()
+
+class Points:
+    """Which points have been killed at, by all lines together.
+
+    `fence`: what the plan's fence is. Where it is no hook, only the places that it alone has are points.
+    """
+
+    def __init__(self, fence: str = "hook") -> None:
+        self.fence = fence
+        self.wanted = self.all(fence)
+        if fence != "hook":
+            self.wanted -= self.all("hook")
+        self.killed: set[Point] = set()
         self.kills = 0
         self.lock = threading.Lock()
 
     def claim(self, strategy: str, phase: str, point: str) -> bool:
-        """Whether the caller is to kill there: nobody else has, or all do."""
+        """Whether the caller is to kill there: it is a point, and nobody else has, or all do."""
         with self.lock:
+            if (strategy, phase, point) not in self.wanted:
+                return False
             isNew = (strategy, phase, point) not in self.killed
             self.killed.add((strategy, phase, point))
             return isNew or FULL
 
     @staticmethod
-    def wanted() -> set[tuple[str, str, str]]:
-        """All that there are."""
-        found = set()
-        for listed in (places(1), places(2)):
+    def all(fence: str) -> set[Point]:
+        found: set[Point] = set()
+        for listed in (places(1, fence), places(2, fence)):
             for way in listed["ways"]:
                 for leg in [*way["there"], *way["after"]]:
                     found |= {(way["strategy"], leg["phase"], point) for point in leg["points"]}
@@ -131,7 +143,7 @@ class Estate:
         self.story: list[str] = []
 
     def limit_retention(self) -> None:
-        admin = KafkaAdminClient(bootstrap_servers=self.scenario.source)
+        admin = KafkaAdminClient(bootstrap_servers=self.scenario.plain["source"])
         resource = ConfigResource(ConfigResourceType.TOPIC, f"{self.prefix}orders.ledger")
         resource.configs = {"retention.ms": YEARS}
         admin.alter_configs([resource])
@@ -209,19 +221,22 @@ class Estate:
 
 
 class Line(Estate):
-    """One stage of one strategy, taking ways one after the other."""
+    """One stage of one strategy, taking ways one after the other. `edit` changes its plan."""
 
     GROUPS = ("billing", "audit", "archive")
 
-    def __init__(self, points: Points, scenario: Scenario, strategy: str, name: str) -> None:
+    def __init__(
+        self, points: Points, scenario: Scenario, strategy: str, name: str,
+        edit: Callable[[str], str] = lambda text: text,
+    ) -> None:  # fmt: skip
         super().__init__(f"{strategy} {name}", points, scenario)
         self.strategy = strategy
         self.attempt = 0
-        self.listed = {1: places(1), 2: places(2)}
+        self.listed = {attempt: places(attempt, points.fence) for attempt in (1, 2)}
         self.must: set[str] = set()
         self.may: set[str] = set()
         self.repeated: list[set[str]] = []
-        scenario.write_plan(plan_edit(scenario, strategy))
+        scenario.write_plan(lambda text: edit(plan_edit(scenario, strategy)(text)))
         self.limit_retention()
 
     def way(self, phase: str, wish: str) -> Way:

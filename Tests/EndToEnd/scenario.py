@@ -85,8 +85,8 @@ class Scenario:
                 stderr=(self.directory / "clients.log").open("w"),
                 env=self.environment,
             )
+            self.plain = {"source": self.source, "target": self.target}
             if self.client:
-                self.plain = {"source": self.source, "target": self.target}
                 self.source, self.target = self.logins["source"], self.logins["target"]
             self.control("all", run=True, bootstrap=self.source)
             self.write_plan()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import time
 import unittest
+from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import patch
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -14,6 +17,7 @@ from kafka.admin import (
     ACL, ACLFilter, ACLOperation, ACLPermissionType, ACLResourcePatternType, KafkaAdminClient,
     ResourcePattern, ResourcePatternFilter, ResourceType,
 )  # fmt: skip
+from matrix import Line, Points, Way, places
 from scenario import STAGE, Scenario, broker_kind
 
 LOGINS = "ferry:ferry-pw,orders:orders-pw,guest:guest-pw"
@@ -52,7 +56,8 @@ class AclFenceTests(unittest.TestCase):
             for each in found
         }  # fmt: skip
 
-    def write_plan(self, user: str, principals: str) -> None:
+    @staticmethod
+    def edit(user: str, principals: str) -> Callable[[str], str]:
         fence = f"fence: {{ acl: deny-write, principals: [{principals}] }}"
         login = (
             "client: { security.protocol: SASL_PLAINTEXT, sasl.mechanism: PLAIN, "
@@ -64,7 +69,10 @@ class AclFenceTests(unittest.TestCase):
             text = re.sub(r"\n *unfence: .*", "", text)
             return re.sub(r'(bootstrap: \["[^"]*"\]) \}', rf"\1, {login} }}", text)
 
-        self.scenario.write_plan(edit)
+        return edit
+
+    def write_plan(self, user: str, principals: str) -> None:
+        self.scenario.write_plan(self.edit(user, principals))
 
     def test_producers_are_denied_exactly_while_the_fence_is_up(self) -> None:
         scenario = self.scenario
@@ -98,6 +106,46 @@ class AclFenceTests(unittest.TestCase):
         self.assertEqual(self.rules("source"), denied | opened)
         time.sleep(1)
         scenario.assert_nothing_wrong()
+
+    def test_killed_at_every_place_of_putting_it_up_and_taking_it_down(self) -> None:
+        self.kill_everywhere("together")
+
+    def test_killed_at_every_place_of_it_with_groups_that_move_first(self) -> None:
+        self.kill_everywhere("consumers-first")
+
+    def kill_everywhere(self, strategy: str) -> None:
+        """The crash matrix's ways, killed where putting up and taking down rules has places of its own."""
+        self.allow("source")
+        self.allow("target")
+        self.enterContext(patch.dict(os.environ, FERRY_TEST_PASSWORD="ferry-pw"))
+        points = Points("acl")
+        points.wanted = {point for point in points.wanted if point[0] == strategy}
+        edit = self.edit("ferry", '"User:orders"')
+        line = Line(points, self.scenario, strategy, "with ACLs", edit)
+        fenced = {(topic, "User:orders", "WRITE", "DENY") for topic in TOPICS | {CANARY}}
+        fenced.add((CANARY, "User:*", "ALL", "ALLOW"))
+        for way in (w for w in places(1)["ways"] if (w["strategy"], w["wish"]) == (strategy, "rollback")):
+            # Each attempt is as the ones after the first: the target's fence may be up from the one before.
+            way = line.way(way["phase"], way["wish"])
+            legs = [*way["there"], *way["after"], *([way["next"]] if way.get("next") else [])]
+            left = {(strategy, leg["phase"], point) for leg in legs for point in leg["points"]}
+            if not left & (points.wanted - points.killed):
+                continue
+            line.take(way["phase"], way["wish"], self.turn(points, way))
+            self.assertEqual(self.rules("source"), set(), way["phase"])
+            self.assertIn(self.rules("target"), (set(), fenced), way["phase"])
+        self.assertEqual(points.wanted - points.killed, set(), "points that nobody killed at")
+        line.check_hooks()
+        line.judge()
+        print(f"ACL fence, {strategy}: {len(points.killed)} points, {line.kills} kills, {line.attempt} migrations")
+
+    @staticmethod
+    def turn(points: Points, way: Way) -> int:
+        """Where the next step is interrupted: in putting the fence up, if it does that."""
+        listed = way["next"]["points"] if way.get("next") else []
+        places = [(way["strategy"], way["phase"], point) for point in listed]
+        own = [turn for turn, place in enumerate(places) if place in points.wanted]
+        return own[len(own) // 2] if own else -1
 
     def test_a_fence_that_would_stop_ferry_itself_is_not_put_up(self) -> None:
         self.allow("source")

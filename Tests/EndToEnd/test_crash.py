@@ -53,7 +53,7 @@ class CrashMatrix(unittest.TestCase):
             running = [pool.submit(each) for each in [*lines, waves]]
             failures = [str(each.exception()) for each in running if each.exception()]
         self.assertFalse(failures, "\n\n".join(failures))
-        self.assertEqual(Points.wanted() - points.killed, set(), "points that nobody killed at")
+        self.assertEqual(points.wanted - points.killed, set(), "points that nobody killed at")
         print(
             f"crash matrix{' (full)' if FULL else ''}: {len(points.killed)} points, {points.kills}"
             f" kills, {sum(migrations)} migrations in {len(migrations)} estates,"

@@ -12,6 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType
 from scenario import SANDBOX, Scenario
 
 sys.path.insert(0, str(SANDBOX))
@@ -322,6 +323,59 @@ class StrayTests(unittest.TestCase):
             answer = scenario.ferry(*forward)
             self.assertEqual(answer.returncode, 1)
             self.assertIn("`--leave`", answer.stderr)
+
+    def test_strays_that_the_target_does_not_take_wait_for_people_and_nothing_else_does(self) -> None:
+        with Scenario(records=600) as scenario:
+            self.forwarding(scenario)
+            process = scenario.start()
+            scenario.wait(lambda s: s["state"] == "soaking", "the switch")
+            payments, ledger = (self.name(scenario, f"orders.{t}") for t in ("payments", "ledger"))
+            process.send_signal(signal.SIGINT)
+            self.assertEqual(process.wait(30), 130)
+            # The engine that dies behind the first of two partitions has not come to the second.
+            values = [self.stray(scenario, ledger, 1), self.stray(scenario, payments, 1)]
+            process = scenario.start(FERRY_FAILPOINT="strays:copied")
+            self.assertEqual(process.wait(60), -signal.SIGKILL, scenario.tail())
+            found = json.loads(scenario.ferry("doctor", "--json").stdout)["findings"]
+            open_ = next(each for each in found if "copy strays to the target" in each["what"])
+            self.assertIn(f"{ledger}:1 offset", open_["what"])
+            self.assertIn("--leave", open_["mend"])
+            answer = scenario.ferry("strays", "--leave", "--reason", "no longer wanted")
+            self.assertEqual(answer.returncode, 0, answer.stderr)
+            self.assertIn(f"1 record of {ledger}:1 forwarded to the target by the plan", answer.stdout)
+            self.assertIn(f"{payments}:1 offset", answer.stdout)
+            self.assertIn("left on the source by", answer.stdout)
+            process = scenario.start()
+            scenario.wait(lambda s: self.is_at_rest(s, 1), "the mirror")
+            self.assertEqual(self.tail(scenario.target, ledger, 1, 0).count(values[0]), 1)
+            self.assertNotIn(values[1], self.tail(scenario.target, payments, 1, 0))
+            # A record that the target has no room for: the engine tries again, and people decide.
+            self.limit(scenario, ledger, 2000)
+            large = json.dumps({"seq": -99, "pad": "x" * 5000}).encode()
+            self.write(scenario.source, ledger, 0, large)
+            stage = scenario.wait(
+                lambda s: "the target to take strays" in (s.get("waitingFor") or ""), "the refusal"
+            )
+            self.assertIn("too large", stage["waitingFor"].lower())
+            self.assertEqual(scenario.ferry("rollback", "--yes").returncode, 1)
+            asked = time.monotonic()
+            answer = scenario.ferry("strays", "--leave", "--reason", "too large for the target")
+            self.assertEqual(answer.returncode, 0, answer.stderr)
+            self.assertLess(time.monotonic() - asked, 4.5, "it does not wait for the next try")
+            scenario.wait(lambda s: self.is_at_rest(s, 1), "the decision")
+            self.assertNotIn(large, self.tail(scenario.target, ledger, 0, 0))
+            answer = scenario.ferry("rollback", "--yes")
+            self.assertEqual(answer.returncode, 0, answer.stderr + scenario.tail())
+            self.assertEqual(process.wait(30), 4)
+            self.assertEqual(scenario.ferry("validate").returncode, 0)
+
+    def limit(self, scenario: Scenario, topic: str, size: int) -> None:
+        """Has the target refuse larger batches."""
+        admin = administrator(scenario.target)
+        resource = ConfigResource(ConfigResourceType.TOPIC, topic)
+        resource.configs = {"max.message.bytes": str(size)}
+        admin.alter_configs([resource])
+        admin.close()
 
 
 if __name__ == "__main__":
