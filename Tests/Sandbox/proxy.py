@@ -22,6 +22,12 @@ PRODUCE, FETCH, METADATA, FIND_COORDINATOR, DESCRIBE_CLUSTER = 0, 1, 3, 10, 60
 CARRY_ADDRESSES = {METADATA, FIND_COORDINATOR, DESCRIBE_CLUSTER}
 """APIs whose replies tell clients where brokers are."""
 
+NEW_LEADERS = {PRODUCE: 10, FETCH: 16}
+"""APIs whose replies do so from this version on, beside an error (KIP-951)."""
+
+LARGEST_NEW_LEADERS = 16 * 1024
+"""A reply above this is none of them: fetched records must not be touched."""
+
 CHUNK = 256 * 1024
 LARGEST_PARSED_FETCH = 256 * 1024
 """A fetch reply above this surely carries records: it is passed on without a look inside."""
@@ -116,16 +122,23 @@ class Connection:
                 "down", request, length, head, self.broker_reader, self.client_writer
             )
 
-    def wants_whole_reply(self, request: Request, length: int) -> bool:
+    @staticmethod
+    def may_carry_addresses(request: Request, length: int) -> bool:
         if request.api_key in CARRY_ADDRESSES:
+            return True
+        since = NEW_LEADERS.get(request.api_key)
+        return since is not None and request.version >= since and length <= LARGEST_NEW_LEADERS
+
+    def wants_whole_reply(self, request: Request, length: int) -> bool:
+        if self.may_carry_addresses(request, length):
             return True
         holds = request.api_key == FETCH and self.proxy.hold_seconds > 0
         return holds and length <= LARGEST_PARSED_FETCH
 
     async def edit_reply(self, request: Request, frame: bytes) -> bytes:
-        if request.api_key in CARRY_ADDRESSES:
-            return self.proxy.rewrite_addresses(frame)
-        if fetch_reply_is_empty(frame, request.version):
+        if self.may_carry_addresses(request, len(frame)):
+            frame = self.proxy.rewrite_addresses(frame)
+        if request.api_key == FETCH and fetch_reply_is_empty(frame, request.version):
             await asyncio.sleep(min(request.max_wait_seconds, self.proxy.hold_seconds))
         return frame
 
