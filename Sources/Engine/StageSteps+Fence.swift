@@ -85,16 +85,18 @@ extension StageSteps {
   /// Removes exactly what this fence added, openings last, and sees it gone.
   private func removeRules(from cluster: ClusterRole) async throws {
     let rules = context.ledger.fenceRules(context.stage.name, cluster)
-    guard !rules.isEmpty else { return }
-    let admin = context.clusters.admin(cluster)
-    let ordered = rules.filter(\.isDenied) + rules.filter { !$0.isDenied }
-    try await context.steadily { try await admin.deleteACLs(ordered) }
-    try await wait(.seconds(20)) {
-      try await context.steadily { try await admin.topicACLs() }.isDisjoint(with: rules)
-    } onTimeout: {
-      KafkaError.timedOut("see \(rules.count) ACLs gone", cluster: cluster.rawValue)
+    if !rules.isEmpty {
+      let admin = context.clusters.admin(cluster)
+      let ordered = rules.filter(\.isDenied) + rules.filter { !$0.isDenied }
+      try await context.steadily { try await admin.deleteACLs(ordered) }
+      try await wait(.seconds(20)) {
+        try await context.steadily { try await admin.topicACLs() }.isDisjoint(with: rules)
+      } onTimeout: {
+        KafkaError.timedOut("see \(rules.count) ACLs gone", cluster: cluster.rawValue)
+      }
     }
     await context.during("allowed")
+    guard !rules.isEmpty else { return }
     try context.ledger.record(
       .fenceRules, stage: context.stage.name, FenceRules(cluster: cluster, rules: []))
   }

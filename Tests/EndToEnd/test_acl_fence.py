@@ -126,7 +126,7 @@ class AclFenceTests(unittest.TestCase):
         fenced.add((CANARY, "User:*", "ALL", "ALLOW"))
         for way in (w for w in places(1)["ways"] if (w["strategy"], w["wish"]) == (strategy, "rollback")):
             # Each attempt is as the ones after the first: the target's fence may be up from the one before.
-            way = line.way(way["phase"], way["wish"])
+            way = line.way(way["phase"], way["wish"], ahead=1)
             legs = [*way["there"], *way["after"], *([way["next"]] if way.get("next") else [])]
             left = {(strategy, leg["phase"], point) for leg in legs for point in leg["points"]}
             if not left & (points.wanted - points.killed):
