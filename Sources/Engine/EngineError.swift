@@ -8,6 +8,7 @@ package enum EngineError: Error, Hashable, Sendable {
   case topicDrift(topic: String, what: String)
   case targetNotEmpty(TopicPartition, end: Offset)
   case logAppendTime(topic: String)
+  case cannotRekey(topic: String, place: String, why: String)
   case planChanged(journalled: String, now: String)
   case digestDiffers(wanted: String, now: String)
   case partitionStopped(MirrorFault)
@@ -39,6 +40,8 @@ extension EngineError: OperatorError {
       "target partition \(partition) is not empty: its log ends at offset \(end), and Ferry did not write it"
     case .logAppendTime(let topic):
       "source topic \(topic) stamps records with LogAppendTime, which a copy cannot keep"
+    case .cannotRekey(let topic, let place, let why):
+      "\(place): topic \(topic) cannot be rekeyed: \(why)"
     case .planChanged(let journalled, let now):
       "the plan was changed after the run began: the journal has \(journalled), the file is \(now)"
     case .digestDiffers(let wanted, let now):
@@ -89,6 +92,7 @@ extension EngineError: OperatorError {
     case .topicDrift: "change the topic or the plan so that they agree, then run again"
     case .targetNotEmpty: "give the topic another target name with `rename:`, or empty it yourself"
     case .logAppendTime: "set `config: { message.timestamp.type: CreateTime }` for it in the plan"
+    case .cannotRekey: "take `order: rekey` out of the topic's rule, or change what stands against it"
     case .planChanged: "restore the reviewed plan, or start a new migration under another name"
     case .digestDiffers: "run the reviewed file, or have this one reviewed"
     case .partitionStopped(let fault): fault.hint
@@ -119,6 +123,7 @@ extension EngineError: OperatorError {
     switch self {
     case .noTopics, .unknownStage, .commandRefused, .notSupported: nil
     case .topicDrift, .targetNotEmpty, .logAppendTime, .planChanged, .digestDiffers: "drift.md"
+    case .cannotRekey: "rekeyed-topics.md"
     case .partitionStopped: "mirror-stopped.md"
     case .fenceDoesNotHold, .fencesFerry, .fenceLocksOut, .strayWrite: "fence-does-not-hold.md"
     case .openTransaction, .drainTooSlow: "drain-stalls.md"

@@ -66,8 +66,10 @@ package struct Estate: Sendable {
         findings.append("topic \(description.name) is in the plan but in no stage: it is not moved")
         continue
       }
-      topics.append(
-        try await plannedTopic(description, rule: rule, stage: stage.name, source: source))
+      let topic = try await plannedTopic(
+        description, rule: rule, stage: stage.name, source: source)
+      try checkRekey(topic, stage)
+      topics.append(topic)
     }
     for stage in plan.stages where !topics.contains(where: { $0.stage == stage.name }) {
       throw EngineError.noTopics(stage: stage.name)

@@ -47,6 +47,27 @@ package struct Inquiry: Sendable {
             }),
           onProgress: onProgress))
     }
+    return try await verdicts + rekeyed(onProgress)
+  }
+
+  /// Compares all rounds of rekeyed topics.
+  private func rekeyed(
+    _ onProgress: @escaping @Sendable (Int64) -> Void
+  ) async throws -> [Verdict] {
+    let comparator = try RekeyComparator(source: clusters.source, target: clusters.target)
+    var verdicts: [Verdict] = []
+    let topics = Dictionary(
+      try journal.partitions().map { ($0.source.topic, $0.target.topic) },
+      uniquingKeysWith: { first, _ in first })
+    for (source, target) in topics.sorted(by: { $0.key < $1.key }) {
+      let cuts = try journal.rekeyCuts(of: source)
+      guard !cuts.isEmpty else { continue }
+      let found = try await comparator.compare(
+        [.source: source, .target: target], cuts, onProgress: onProgress)
+      var whole = Verdict(source: TopicPartition(source, 0), target: TopicPartition(target, 0))
+      whole.records = found.records
+      verdicts += found.verdicts.isEmpty ? [whole] : found.verdicts
+    }
     return verdicts
   }
 
@@ -70,6 +91,11 @@ package struct Inquiry: Sendable {
       })
     else {
       throw EngineError.commandRefused("the journal knows no partition \(partition)")
+    }
+    guard try journal.lastRekeyCut(of: row.source.topic) == nil else {
+      throw EngineError.notSupported(
+        "to translate an offset of \(partition): its topic is rekeyed, so offsets do not correspond one to one"
+      )
     }
     let map = try journal.loadMap(row.id).map
     let next = map.end(on: direction.destination) ?? Offset(0)

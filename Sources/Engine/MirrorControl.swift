@@ -8,12 +8,15 @@ actor MirrorControl {
   private struct Running {
     let direction: Direction
     let replicator: Replicator
+    let rekeys: [RekeyMirror]
     let task: Task<Void, Never>
     let partitions: Set<TopicPartition>
+    let rekeyed: [RekeyTopic]
   }
 
   private let clusters: Clusters
   private let store: @Sendable () throws -> any MapStore
+  private let rekeyStore: any RekeyStore
   private let budgets: MirrorBudgets
   private let order: BackfillOrder
   private let priority: @Sendable (TopicPartition) -> Int
@@ -28,11 +31,12 @@ actor MirrorControl {
   init(
     clusters: Clusters, budgets: MirrorBudgets, order: BackfillOrder,
     priority: @escaping @Sendable (TopicPartition) -> Int, lanes: Int?, memoryBytes: Int64,
-    logger: Logger,
+    logger: Logger, rekeyStore: any RekeyStore,
     store: @escaping @Sendable () throws -> any MapStore
   ) {
     self.clusters = clusters
     self.store = store
+    self.rekeyStore = rekeyStore
     self.budgets = budgets
     self.order = order
     self.priority = priority
@@ -56,32 +60,65 @@ actor MirrorControl {
   /// Starts mirroring `partitions`; nothing happens where that mirror runs already.
   ///
   /// - Parameters:
+  ///   - rekeyed: topics among those of `partitions` that are rekeyed.
   ///   - isUrgent: clients wait for it: nothing of it is held back as backfill.
   ///   - isFresh: see `Reconciler`.
   func start(
-    _ direction: Direction, _ partitions: [TopicPartition], isUrgent: Bool, isFresh: Bool = false
+    _ direction: Direction, _ partitions: [TopicPartition], rekeyed: [RekeyTopic], isUrgent: Bool,
+    isFresh: Bool = false
   ) async throws {
     if let running, running.direction == direction {
-      if isUrgent { await running.replicator.hurry() }
+      if isUrgent {
+        await running.replicator.hurry()
+        for rekey in running.rekeys { await rekey.hurry() }
+      }
       return
     }
     let all = Set(partitions)
+    let names = Set(rekeyed.map(\.source))
+    let ordinary = partitions.filter { !names.contains($0.topic) }
     var ready: Replicator?
-    if let prepared, isUrgent, prepared.direction == direction, prepared.partitions == all {
+    if let prepared, isUrgent, prepared.direction == direction,
+      prepared.partitions == Set(ordinary)
+    {
       ready = prepared.mirror
     }
     await stop()
     failure = nil
     let replicator = try ready ?? self.replicator(direction, isUrgent: isUrgent)
+    let rekeys = rekeyed.map { rekey($0, direction, among: rekeyed.count, isUrgent: isUrgent) }
     let task = Task {
-      do {
-        try await replicator.run(partitions, isFresh: isFresh)
-      } catch {
-        self.failed(error)
+      await withTaskGroup(of: Void.self) { group in
+        group.addTask {
+          do { try await replicator.run(ordinary, isFresh: isFresh) } catch {
+            await self.failed(error)
+          }
+        }
+        for rekey in rekeys {
+          group.addTask {
+            do { try await rekey.run() } catch { await self.failed(error) }
+          }
+        }
       }
     }
     running = Running(
-      direction: direction, replicator: replicator, task: task, partitions: all)
+      direction: direction, replicator: replicator, rekeys: rekeys, task: task, partitions: all,
+      rekeyed: rekeyed)
+  }
+
+  /// - Parameter count: of the stage's rekeyed topics, which share its memory with all others.
+  private func rekey(
+    _ topic: RekeyTopic, _ direction: Direction, among count: Int, isUrgent: Bool
+  ) -> RekeyMirror {
+    var limits = Self.limits(memoryBytes: memoryBytes)
+    limits.bytes /= count + 1
+    return RekeyMirror(
+      topic, direction: direction, origin: clusters.connection(direction.origin),
+      destination: clusters.connection(direction.destination), store: rekeyStore,
+      settings: RekeyMirror.Settings(
+        budgets: budgets, order: order, priority: priority(TopicPartition(topic.source, 0)),
+        limits: limits),
+      isUrgent: isUrgent, logger: logger)
   }
 
   private func replicator(_ direction: Direction, isUrgent: Bool) throws -> Replicator {
@@ -113,6 +150,7 @@ actor MirrorControl {
     guard let ending = running else { return }
     running = nil
     await ending.replicator.stop()
+    for rekey in ending.rekeys { await rekey.stop() }
     await ending.task.value
   }
 
@@ -121,7 +159,8 @@ actor MirrorControl {
     guard let ending = running else { return }
     await stop()
     guard running == nil else { return }
-    try await start(ending.direction, Array(ending.partitions), isUrgent: true)
+    try await start(
+      ending.direction, Array(ending.partitions), rekeyed: ending.rekeyed, isUrgent: true)
   }
 
   var direction: Direction? { running?.direction }
@@ -138,15 +177,22 @@ actor MirrorControl {
   /// As ``progress()``, with faulty partitions left in.
   func uncheckedProgress() throws -> [TopicPartition: PartitionProgress] {
     if let failure { throw failure }
-    return running?.replicator.progress.all ?? [:]
+    guard let running else { return [:] }
+    var all = running.replicator.progress.all
+    for rekey in running.rekeys { all.merge(rekey.progress.all) { _, new in new } }
+    return all
   }
 
   /// Why nothing is copied at the moment, if so.
-  var trouble: String? { running?.replicator.progress.trouble }
+  var trouble: String? {
+    guard let running else { return nil }
+    return running.replicator.progress.trouble
+      ?? running.rekeys.lazy.compactMap { $0.progress.trouble }.first
+  }
 
   /// Every partition has been reconciled and is being copied.
   func isSettled() throws -> Bool {
-    guard let running, running.replicator.progress.trouble == nil else { return false }
+    guard let running, trouble == nil else { return false }
     let known = try progress()
     return running.partitions.allSatisfy { known[$0] != nil }
   }

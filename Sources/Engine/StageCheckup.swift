@@ -54,6 +54,10 @@ struct StageCheckup {
         continue
       }
       let bounds = try await clusters.logs(role).bounds(of: some.map { name($0, role) })
+      if let row = some.first, let cut = try journal.lastRekeyCut(of: row.source.topic) {
+        try await rekeyed(topic, cut, role, &diagnosis)
+        continue
+      }
       for row in some {
         guard let log = bounds[name(row, role)] else { continue }
         compare(row, role, log.start, log.end, &diagnosis)
@@ -61,28 +65,49 @@ struct StageCheckup {
     }
   }
 
+  /// Holds a rekeyed topic's last cut against its logs.
+  private func rekeyed(
+    _ topic: String, _ cut: RekeyCut, _ role: ClusterRole, _ diagnosis: inout Diagnosis
+  ) async throws {
+    let names = cut.ends(on: role).indices.map { TopicPartition(topic, Int32($0)) }
+    let bounds = try await clusters.logs(role).bounds(of: names)
+    for (partition, known) in zip(names, cut.ends(on: role)) {
+      guard let log = bounds[partition] else { continue }
+      compare(
+        partition, role, log.start, log.end, mapped: known, position: known, &diagnosis)
+    }
+  }
+
   private func compare(
     _ row: PartitionRow, _ role: ClusterRole, _ start: Offset, _ end: Offset,
     _ diagnosis: inout Diagnosis
   ) {
-    let direction: Direction =
-      machine.phase.isReverseMirrored || machine.phase == .finalizing ? .reverse : .forward
-    let partition = name(row, role)
-    if let mapped = row.mapEnd(on: role), end < mapped {
+    compare(
+      name(row, role), role, start, end, mapped: row.mapEnd(on: role),
+      position: row.positions[direction], &diagnosis)
+  }
+
+  private var direction: Direction {
+    machine.phase.isReverseMirrored || machine.phase == .finalizing ? .reverse : .forward
+  }
+
+  private func compare(
+    _ partition: TopicPartition, _ role: ClusterRole, _ start: Offset, _ end: Offset,
+    mapped: Offset?, position: Offset?, _ diagnosis: inout Diagnosis
+  ) {
+    if let mapped, end < mapped {
       diagnosis.trouble(
         "\(partition) on the \(role.rawValue) ends at offset \(end), the journal knows records up to \(mapped - 1)",
         role == direction.destination
           ? "`ferry run` copies again what it can: see Runbooks/target-lost-data.md"
           : "see Runbooks/mirror-stopped.md")
     }
-    if role == direction.origin, let position = row.positions[direction], start > position {
+    if role == direction.origin, let position, start > position {
       diagnosis.trouble(
         "\(partition) on the \(role.rawValue) has dropped the records at offsets \(position) to \(start - 1), which were not mirrored",
         "see Runbooks/mirror-stopped.md")
     }
-    if role == direction.destination, !isEngineRunning, let mapped = row.mapEnd(on: role),
-      end > mapped
-    {
+    if role == direction.destination, !isEngineRunning, let mapped, end > mapped {
       diagnosis.note(
         "\(partition) on the \(role.rawValue) holds \(end - mapped) records behind what the journal knows",
         "ferry run tells whether they are its own")

@@ -50,6 +50,7 @@ final class StageContext: Sendable {
       clusters: clusters, budgets: budgets, order: order,
       priority: { plan.topicRule(for: $0.topic)?.priority ?? 0 }, lanes: plan.mirror.lanes,
       memoryBytes: plan.mirror.memoryBytes, logger: logger,
+      rekeyStore: JournalRekeyStore(ledger: ledger),
       store: { try JournalMapStore(ledger) { plan.topicRule(for: $0.topic)?.onGap == .accept } })
   }
 
@@ -78,10 +79,12 @@ final class StageContext: Sendable {
     role == .source ? partition : targetName(of: partition)
   }
 
-  /// `partitions` under their names on `role`'s cluster, in the same order.
+  /// The partitions in which `role`'s cluster holds what is mirrored, by their topics' names on the source.
+  func keys(on role: ClusterRole) -> [TopicPartition] { topics.flatMap { $0.keys(on: role) } }
+
+  /// As ``keys(on:)``, as the cluster names them, in the same order.
   func partitions(on role: ClusterRole) -> [TopicPartition] {
-    guard role == .target else { return partitions }
-    return topics.flatMap { topic in topic.partitions.map { topic.target(of: $0) } }
+    keys(on: role).map { name(of: $0, on: role) }
   }
 
   var hooks: HookRunner {
@@ -149,7 +152,7 @@ final class StageContext: Sendable {
     let admin = stable ? clusters.admin(role) : clusters.logs(role)
     let topics = topics
     let pairs = topics.flatMap { topic in
-      topic.partitions.map { ($0, role == .source ? $0 : topic.target(of: $0)) }
+      topic.keys(on: role).map { ($0, role == .source ? $0 : topic.target(of: $0)) }
     }
     let names = pairs.map(\.1)
     let found = try await steadily(patience: patience) {
@@ -164,9 +167,9 @@ final class StageContext: Sendable {
     let admin = clusters.logs(direction.destination)
     let names = partitions(on: direction.destination)
     let bounds = try await steadily { try await admin.bounds(of: names) }
-    let maps = try store.maps(of: partitions)
+    let maps = try store.maps(of: ordinaryPartitions)
     var sources: [TranslationSource] = []
-    for topic in topics {
+    for topic in topics where topic.rekey == nil {
       for partition in topic.partitions {
         let target = topic.target(of: partition)
         let log = bounds[direction.destination == .source ? partition : target]!
@@ -178,7 +181,7 @@ final class StageContext: Sendable {
             forwarded: forwardedStrays(in: map, partition)))
       }
     }
-    return TranslationTable(sources, direction)
+    return TranslationTable(sources, direction, rekeyed: try rekeyTranslations())
   }
 }
 

@@ -58,7 +58,7 @@ extension StageSteps {
   /// on the target now.
   private func sourcesAfterDraining() async throws -> TranslationTable {
     let patience = Duration.seconds(5)
-    let partitions = context.partitions
+    let partitions = context.ordinaryPartitions
     let known = try JournalMapStore(context.ledger).mapsAndStates(of: partitions, .reverse)
     let ends = try await context.ends(on: .target, stable: true, patience: patience)
     let places = try await context.ends(on: .source, stable: false, patience: patience)
@@ -77,7 +77,7 @@ extension StageSteps {
         destinationStart: starts[partition] ?? Offset(0), destinationEnd: place + left,
         strays: strays, forwarded: forwarded)
     }
-    return TranslationTable(sources, .reverse)
+    return TranslationTable(sources, .reverse, rekeyed: try context.rekeyTranslations())
   }
 }
 

@@ -80,7 +80,8 @@ extension StageSteps {
   /// Arms the forward mirror and starts it.
   func mirror() async throws -> Evidence {
     if armed(.forward) == nil { try await armForward() }
-    try await context.mirrors.start(.forward, context.partitions, isUrgent: false)
+    try await context.mirrors.start(
+      .forward, context.partitions, rekeyed: context.rekeyedTopics, isUrgent: false)
     try await awaitSettledMirror()
     return Evidence()
   }
@@ -93,7 +94,7 @@ extension StageSteps {
     var positions: [TopicPartition: Offset] = [:]
     let reader = try PartitionReader(context.clusters.target)
     let earlier = context.ledger.lastBases(.forward)
-    for partition in context.partitions {
+    for partition in context.ordinaryPartitions {
       let known = try await store.state(of: partition, .forward)
       let target = context.targetName(of: partition)
       let end = bases[partition]!
@@ -112,6 +113,9 @@ extension StageSteps {
     let known = context.ledger.armedPositions(.forward)
     for topic in context.topics {
       positions.merge(try await startPositions(topic)) { _, new in new }
+    }
+    for topic in context.rekeyedTopics {
+      try await armForward(topic, starts: positions, bases: bases)
     }
     positions.merge(known) { _, first in first }
     try context.ledger.record(

@@ -26,6 +26,7 @@ extension StageSteps {
     let isFresh = isUnarmed && kit != nil
     if isUnarmed {
       let logs = context.clusters.sourceLogs
+      for topic in context.rekeyedTopics { try await armReverse(topic, bases: bases) }
       bases.merge(try await context.steadily { try await logs.offsets(.end, of: [canary]) }) {
         _, new in new
       }
@@ -39,7 +40,8 @@ extension StageSteps {
     // The mirror takes it along where it begins.
     async let sent = sendCanary(kit)
     try await context.mirrors.start(
-      .reverse, reversePartitions, isUrgent: true, isFresh: isFresh)
+      .reverse, reversePartitions, rekeyed: context.rekeyedTopics, isUrgent: true,
+      isFresh: isFresh)
     try await awaitSettledMirror()
     watch.lap("reverse mirror runs")
     // No client works there yet.

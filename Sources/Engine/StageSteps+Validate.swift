@@ -89,13 +89,14 @@ extension StageSteps {
   ) async throws -> Evidence {
     let store = try JournalMapStore(context.ledger)
     let admin = context.clusters.sourceAdmin
-    let partitions = context.partitions
+    let partitions = context.ordinaryPartitions
     let starts = try await context.steadily { try await admin.offsets(.start, of: partitions) }
     let maps = try store.maps(of: partitions)
     let validated = try context.ledger.journal.validatedUpTo()
     var dropped: Int64 = 0
     var ranges: [ComparisonRange] = []
-    for topic in context.topics where !(isPreparation && topic.isCompacted) {
+    for topic in context.topics
+    where topic.rekey == nil && !(isPreparation && topic.isCompacted) {
       for partition in topic.partitions {
         guard let map = maps[partition], let first = map.segments.first, let end = ends[partition]
         else { continue }
@@ -132,6 +133,7 @@ extension StageSteps {
       }
     }
     try context.ledger.journal.recordValidated(proved, lease: context.ledger.lease)
+    evidence.notes += try await compareRekeyed()
     return evidence
   }
 
@@ -141,9 +143,9 @@ extension StageSteps {
     try await checkNoForeignTail(.reverse)
     let store = try JournalMapStore(context.ledger)
     let bases = armed(.reverse)?.bases ?? [:]
-    let maps = try store.maps(of: context.partitions)
+    let maps = try store.maps(of: context.ordinaryPartitions)
     var ranges: [ComparisonRange] = []
-    for topic in context.topics {
+    for topic in context.topics where topic.rekey == nil {
       for partition in topic.partitions {
         guard let map = maps[partition], let base = bases[partition],
           let end = map.end(on: .source), end > base,
@@ -156,7 +158,9 @@ extension StageSteps {
             passedOver: context.strays(in: map, partition)))
       }
     }
-    return try await compare(ranges, ReadBudget()).evidence
+    var evidence = try await compare(ranges, ReadBudget()).evidence
+    evidence.notes += try await compareRekeyed()
+    return evidence
   }
 
   private func compare(

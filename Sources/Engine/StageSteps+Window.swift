@@ -141,7 +141,8 @@ extension StageSteps {
   func checkNoForeignTail(_ direction: Direction) async throws {
     let store = try JournalMapStore(context.ledger)
     let ends = try await context.ends(on: direction.destination, stable: false)
-    let partitions = context.partitions
+    for topic in context.rekeyedTopics { try checkNoForeignTail(topic, direction, ends: ends) }
+    let partitions = context.ordinaryPartitions
     let states = try await store.states(of: partitions, direction)
     for (partition, state) in zip(partitions, states) {
       var expected = state.expectedEnd(direction)

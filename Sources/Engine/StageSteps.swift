@@ -51,14 +51,16 @@ struct StageSteps: Sendable {
   func ensureMirrors() async throws {
     let machine = context.machine
     if machine.phase.isReverseMirrored, armed(.reverse) != nil {
-      try await context.mirrors.start(.reverse, reversePartitions, isUrgent: true)
+      try await context.mirrors.start(
+        .reverse, reversePartitions, rekeyed: context.rekeyedTopics, isUrgent: true)
     } else if machine.phase.isForwardMirrored, armed(.forward) != nil, recreatedTopic == nil {
       // From the fence on producers stand still until all is carried over; groups that have moved read
       // what is carried.
       let isUrgent = [Step.carryGroups, .fence].contains {
         context.ledger.wasBegun(context.stage.name, $0, attempt: machine.attempt)
       }
-      try await context.mirrors.start(.forward, context.partitions, isUrgent: isUrgent)
+      try await context.mirrors.start(
+        .forward, context.partitions, rekeyed: context.rekeyedTopics, isUrgent: isUrgent)
     }
   }
 
@@ -229,7 +231,8 @@ struct StageSteps: Sendable {
     while true {
       let progress = try await context.mirrors.uncheckedProgress()
       let faults =
-        progress.values.compactMap { $0.fault?.summary }.sorted()
+        progress.filter { !isGivenUp($0.key, $0.value.fault) }
+        .compactMap { $0.value.fault?.summary }.sorted()
         + context.tripwire.strays.map(\.summary)
       guard faults.isEmpty else {
         return "what others wrote is not dealt with: \(faults.joined(separator: "; "))"
@@ -240,6 +243,15 @@ struct StageSteps: Sendable {
       }
       try await Task.sleep(for: .milliseconds(100))
     }
+  }
+
+  /// Whether people have decided that what others wrote to a rekeyed topic stays on the source: its mirror cannot go
+  /// on around that, so there is no way back, but also nothing left to decide.
+  private func isGivenUp(_ partition: TopicPartition, _ fault: MirrorFault?) -> Bool {
+    guard case .foreignWrite(let place, let offset)? = fault,
+      context.rekeyedTopics.contains(where: { $0.source == partition.topic })
+    else { return false }
+    return context.ledger.leftStrays(of: place).contains { $0.contains(offset) }
   }
 
   /// Records between the group's commits and the ends of the stage's partitions.

@@ -24,7 +24,7 @@ final class TopicBoard: Sendable {
       return
     }
     let origin = direction.origin
-    let partitions = context.partitions
+    let partitions = context.keys(on: origin)
     let names = partitions.map { context.name(of: $0, on: origin) }
     guard let ends = try? await context.clusters.admin(origin).offsets(.end, of: names) else {
       return
@@ -69,7 +69,7 @@ final class TopicBoard: Sendable {
     state.withLock { state in
       guard let direction = state.direction else { return [] }
       return planned.compactMap { topic in
-        let watches = topic.partitions.compactMap { state.watches[$0] }
+        let watches = topic.keys(on: direction.origin).compactMap { state.watches[$0] }
         return watches.isEmpty ? nil : TopicStatus(topic, watches, direction)
       }.sorted(by: TopicStatus.isWorse)
     }

@@ -1,3 +1,4 @@
+internal import Journal
 internal import Kafka
 package import KafkaModel
 internal import Logging
@@ -85,12 +86,37 @@ actor TopicSentry {
           RecreatedTopic(partition: anchor.partition, offset: anchor.offset))
         return .drift(context.ledger.recreated(topic.name) ?? .noTopics(stage: topic.stage))
       }
+      if let rekey = topic.rekey {
+        let found = try await Self.anchor(rekey, context, reader)
+        anchors[topic.name] = found ?? anchors[topic.name]
+        continue
+      }
       for partition in topic.partitions where store.partitions[partition] != nil {
         let state = try await store.state(of: partition, .forward)
         guard let end = state.mapEnds[.source], let digest = state.lastDigest else { continue }
         anchors[topic.name] = Anchor(
           partition: partition, offset: Offset(end.rawValue - 1), digest: digest)
         break
+      }
+    }
+    return nil
+  }
+
+  /// The last mirrored record of a rekeyed topic, as it stands there now: what is mirrored is not kept
+  /// record by record.
+  private static func anchor(
+    _ topic: RekeyTopic, _ context: StageContext, _ reader: PartitionReader
+  ) async throws -> Anchor? {
+    guard let cut = try context.ledger.journal.lastRekeyCut(of: topic.source) else { return nil }
+    for (partition, end) in zip(topic.partitions(on: .source), cut.source) where end > Offset(0) {
+      let last = Offset(end.rawValue - 1)
+      do {
+        let found = try await reader.digests(
+          of: partition, from: last, limit: 1, before: end, silence: .seconds(10))
+        guard let digest = found.first?.digest else { continue }
+        return Anchor(partition: partition, offset: last, digest: digest)
+      } catch {
+        guard error.isOffsetOutOfRange else { throw error }
       }
     }
     return nil

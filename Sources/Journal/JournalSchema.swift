@@ -8,7 +8,7 @@ enum JournalSchema {
   static let applicationID: Int64 = 0x4665_7279
 
   /// Step n leads from format n to format n + 1.
-  static let steps = [version1]
+  static let steps = [version1, version2]
 
   static var supported: Int64 { Int64(steps.count) }
 

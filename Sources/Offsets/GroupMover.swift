@@ -132,6 +132,7 @@ package struct GroupMover: Sendable {
   ) throws(GroupError) -> (GroupTranslation, [TopicPartition: Offset]) {
     let direction = partitions.direction
     let sources = partitions.sources(for: commits)
+    let rekeyed = partitions.rekeyed(for: commits)
     for partition in sources {
       let name = partition.partition(on: direction.origin)
       guard let covered = partition.covered, let commit = commits[name], commit > covered else {
@@ -139,7 +140,7 @@ package struct GroupMover: Sendable {
       }
       throw .beyondMap(group: group, partition: name, commit: commit, covered: covered)
     }
-    if policy == .error,
+    if policy == .error, rekeyed.isEmpty,
       !sources.contains(where: { commits[$0.partition(on: direction.origin)] != nil })
     {
       throw .neverCommitted(group: group, cluster: origin.cluster)
@@ -153,6 +154,12 @@ package struct GroupMover: Sendable {
     for partition in sources {
       guard let offset = translation.offsets[partition.source] else { continue }
       offsets[partition.partition(on: direction.destination)] = offset.destination
+    }
+    for topic in rekeyed {
+      guard let place = translation.rekeyed[topic.source] else { continue }
+      for (number, offset) in place.cut.ends(on: direction.destination).enumerated() {
+        offsets[TopicPartition(topic.name(on: direction.destination), Int32(number))] = offset
+      }
     }
     return (translation, offsets)
   }

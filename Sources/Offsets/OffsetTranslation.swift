@@ -100,9 +100,15 @@ package struct TranslationTable: Sendable {
   package let direction: Direction
   /// By the topic's name on the direction's origin.
   let byTopic: [String: [TranslationSource]]
+  /// As ``byTopic``.
+  private let rekeyed: [String: RekeyTranslation]
 
-  package init(_ sources: [TranslationSource], _ direction: Direction) {
+  package init(
+    _ sources: [TranslationSource], _ direction: Direction, rekeyed: [RekeyTranslation] = []
+  ) {
     self.direction = direction
+    self.rekeyed = Dictionary(
+      uniqueKeysWithValues: rekeyed.map { ($0.name(on: direction.origin), $0) })
     byTopic = Dictionary(grouping: sources) { $0.partition(on: direction.origin).topic }
   }
 
@@ -116,12 +122,21 @@ package struct TranslationTable: Sendable {
       let cost = source.cost(of: committed, at: offset.destination, direction)
       sum = (sum.reRead + cost.reRead, sum.skipped + cost.skipped)
     }
+    for topic in rekeyed.values {
+      guard let place = translation.rekeyed[topic.source] else { continue }
+      sum.reRead += topic.reRead(from: place.cut, at: place.position, direction)
+    }
     return sum
   }
 
   /// The partitions of the topics in which the group has commits.
   func sources(for commits: [TopicPartition: Offset]) -> [TranslationSource] {
     Set(commits.keys.map(\.topic)).flatMap { byTopic[$0] ?? [] }
+  }
+
+  /// The rekeyed ones of the topics in which the group has commits.
+  func rekeyed(for commits: [TopicPartition: Offset]) -> [RekeyTranslation] {
+    Set(commits.keys.map(\.topic)).compactMap { rekeyed[$0] }
   }
 }
 
@@ -132,6 +147,15 @@ package struct GroupTranslation: Hashable, Sendable {
   package let offsets: [TopicPartition: TranslatedOffset]
   /// Partitions without a commit, in topics that the group reads, that the policy does not allow.
   package let uncommitted: [TopicPartition]
+  /// By the topic's name on the source: of the topics that are rekeyed. What that means for their
+  /// partitions stands in ``offsets`` as well.
+  package let rekeyed: [String: RekeyPlace]
+
+  /// Where a group stands in a rekeyed topic, by partition of the origin, and where it goes on.
+  package struct RekeyPlace: Hashable, Sendable {
+    package let position: [Offset]
+    package let cut: RekeyCut
+  }
 
   package struct TranslatedOffset: Hashable, Sendable {
     /// `nil` where the policy chose.
@@ -167,6 +191,25 @@ package struct GroupTranslation: Hashable, Sendable {
           origin: nil, destination: partition.destinationEnd)
       }
     }
+    var rekeyed: [String: RekeyPlace] = [:]
+    for topic in partitions.rekeyed(for: commits) {
+      if policy == .error {
+        let missing = (0..<topic.count(on: direction.origin)).map {
+          TopicPartition(topic.name(on: direction.origin), Int32($0))
+        }.filter { commits[$0] == nil }
+        uncommitted += missing
+        guard missing.isEmpty else { continue }
+      }
+      let position = topic.position(commits, policy, direction)
+      guard let cut = topic.cut(at: position, direction) else { continue }
+      rekeyed[topic.source] = RekeyPlace(position: position, cut: cut)
+      for (number, offset) in cut.ends(on: direction.destination).enumerated() {
+        let name = TopicPartition(topic.name(on: direction.origin), Int32(number))
+        offsets[TopicPartition(topic.source, Int32(number))] = TranslatedOffset(
+          origin: commits[name], destination: offset)
+      }
+    }
+    self.rekeyed = rekeyed
     self.offsets = offsets
     self.uncommitted = uncommitted.sorted()
   }

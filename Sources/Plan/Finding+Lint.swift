@@ -43,10 +43,21 @@ extension Finding {
   }
 
   private static func lint(_ rule: TopicRule) -> [Finding] {
-    guard rule.selector.literal == nil, RenameTemplate(rule.rename)?.highestGroup == nil else {
-      return []
+    var findings: [Finding] = []
+    if rule.isRekeyed {
+      findings.append(
+        Finding(
+          severity: .note, code: "rekey",
+          message: "topic \(rule.selector.text) is rekeyed (murmur2, as Java clients do): "
+            + "offsets of its partitions do not correspond one to one; a group continues at the "
+            + "last cut at or before its commits, and reads at most one round of records again, "
+            + "none where it was drained; producers that choose partitions otherwise have to be "
+            + "set to murmur2", location: rule.location))
     }
-    return [
+    guard rule.selector.literal == nil, RenameTemplate(rule.rename)?.highestGroup == nil else {
+      return findings
+    }
+    return findings + [
       Finding(
         severity: .warning, code: "rename-collides",
         message: "every topic that \(rule.selector.text) matches would be named \(rule.rename): "

@@ -46,14 +46,39 @@ package struct TopicRule: Hashable, Sendable, Encodable {
   package let priority: Int
   package let onGap: Gap
   package let onNewPartitions: NewPartitions
+  /// `nil` where records keep their partition's number. (So what the digest of a plan without it covers is as it
+  /// always was.)
+  private let rekey: Bool?
   /// Where the rule stands.
   package let location: SourceLocation
 
   /// Where a rule stands is no part of what it means, so it is not encoded.
   private enum CodingKeys: CodingKey {
     case selector, owner, rename, partitions, replication, config, start, priority, onGap
-    case onNewPartitions
+    case onNewPartitions, rekey
   }
+
+  package init(
+    selector: Selector, owner: String, rename: String, partitions: Partitions, replication: Int?,
+    config: [String: String], start: Start, priority: Int, onGap: Gap,
+    onNewPartitions: NewPartitions, isRekeyed: Bool = false, location: SourceLocation
+  ) {
+    self.selector = selector
+    self.owner = owner
+    self.rename = rename
+    self.partitions = partitions
+    self.replication = replication
+    self.config = config
+    self.start = start
+    self.priority = priority
+    self.onGap = onGap
+    self.onNewPartitions = onNewPartitions
+    rekey = isRekeyed ? true : nil
+    self.location = location
+  }
+
+  /// Records are dealt to the target's partitions by their keys, as Java's producer does (`order: rekey`).
+  package var isRekeyed: Bool { rekey == true }
 
   /// The target topic's name; `topic` itself where the rule does not mean it.
   package func targetName(for topic: String) -> String {

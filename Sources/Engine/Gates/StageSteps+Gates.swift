@@ -104,9 +104,9 @@ extension StageSteps {
   /// A partition that has lost what was compared of it, to be copied anew.
   func firstUnproved(mirroredBefore proof: Proof) async throws -> TopicPartition? {
     let store = try JournalMapStore(context.ledger)
-    let maps = try store.maps(of: context.partitions)
+    let maps = try store.maps(of: context.ordinaryPartitions)
     let validated = try context.ledger.journal.validatedUpTo()
-    for topic in context.topics where !topic.isCompacted {
+    for topic in context.topics where !topic.isCompacted && topic.rekey == nil {
       for partition in topic.partitions {
         guard let end = proof.ends[partition], let row = store.partitions[partition],
           let first = maps[partition]?.segments.first, first.sourceStart < end

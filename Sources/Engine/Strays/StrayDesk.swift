@@ -29,10 +29,15 @@ package struct StrayDesk: Sendable {
     }
     let logs = try Clusters(plan, logger: logger).sourceLogs
     let ends = try await logs.offsets(.end, of: rows.map(\.source))
+    var cuts: [String: RekeyCut] = [:]
+    for topic in Set(rows.map(\.source.topic)) {
+      cuts[topic] = try journal.lastRekeyCut(of: topic)
+    }
     return rows.compactMap { row in
       let base = folded.bases[.reverse]?[row.source] ?? Offset(0)
+      let mapped = row.sourceEnd ?? cuts[row.source.topic]?.source[Int(row.source.partition)]
       let known = Stretches(ranges: folded.leftStrays(of: row.source))
-        .passing(max(base, row.sourceEnd ?? base))
+        .passing(max(base, mapped ?? base))
       guard let end = ends[row.source], end > known else { return nil }
       return StrayWrite(partition: row.source, from: known, count: end - known)
     }
@@ -115,6 +120,16 @@ package struct StrayDesk: Sendable {
   ) throws -> [StrayWrite] {
     let partition = arguments(command)["partition"]
     let wanted = open.filter { partition == nil || $0.partition.description == partition }
+    if isToForward(command),
+      let stray = try wanted.first(where: {
+        try ledger.journal.lastRekeyCut(of: $0.partition.topic) != nil
+      })
+    {
+      throw try refused(
+        command,
+        "\(stray.partition.topic) is rekeyed: what others write there cannot be forwarded; `--leave` leaves it on the source, and gives up the way back",
+        ledger)
+    }
     guard wanted.isEmpty else { return wanted }
     throw try refused(
       command,

@@ -22,12 +22,9 @@ extension PlanParser {
     {
       partitions = .count(Int(count))
     }
-    if let node = reader["order"], let order = reader.string("order"), order != "partition" {
-      if order == "rekey" {
-        problem(node, "`order: rekey` is not supported yet: leave it out, or use `partition`")
-      } else {
-        unknownWord(node, "order", order, ["partition", "rekey"])
-      }
+    let order = reader.string("order")
+    if let node = reader["order"], let order, !["partition", "rekey"].contains(order) {
+      unknownWord(node, "order", order, ["partition", "rekey"])
     }
     let replication = reader.integer("replication", 1...Int64(Int16.max)).map { Int($0) }
     let config = strings(reader["config"], "config").mapValues(\.text)
@@ -36,11 +33,36 @@ extension PlanParser {
     let onGap = reader.choice("onGap", default: TopicRule.Gap.stop)
     let onNewPartitions = reader.choice("onNewPartitions", default: TopicRule.NewPartitions.stop)
     let rename = reader["rename"].flatMap { self.rename($0, selector) } ?? "$0"
+    if order == "rekey", let node = reader["order"] {
+      checkRekey(node, partitions, config, onGap, onNewPartitions)
+    }
     guard let selector, let owner else { return nil }
     return TopicRule(
       selector: selector, owner: owner, rename: rename, partitions: partitions,
       replication: replication, config: config, start: start, priority: priority, onGap: onGap,
-      onNewPartitions: onNewPartitions, location: location(of: node))
+      onNewPartitions: onNewPartitions, isRekeyed: order == "rekey", location: location(of: node))
+  }
+
+  /// What cannot be had together with `order: rekey`.
+  private func checkRekey(
+    _ node: Node, _ partitions: TopicRule.Partitions, _ config: [String: String],
+    _ onGap: TopicRule.Gap, _ onNewPartitions: TopicRule.NewPartitions
+  ) {
+    if case .same = partitions {
+      problem(
+        node, "`order: rekey` is for another number of partitions: set `partitions`, or leave it out")
+    }
+    if config["cleanup.policy"]?.contains("compact") == true {
+      problem(
+        node, "a compacted topic cannot be rekeyed: leave `order: rekey` out, or `compact`")
+    }
+    if onGap == .accept {
+      problem(node, "`onGap: accept` cannot be had with `order: rekey`: leave one of them out")
+    }
+    if onNewPartitions == .mirror {
+      problem(
+        node, "`onNewPartitions: mirror` cannot be had with `order: rekey`: leave one of them out")
+    }
   }
 
   private func start(_ node: Node) -> TopicRule.Start? {
