@@ -92,7 +92,8 @@ extension EngineError: OperatorError {
     case .topicDrift: "change the topic or the plan so that they agree, then run again"
     case .targetNotEmpty: "give the topic another target name with `rename:`, or empty it yourself"
     case .logAppendTime: "set `config: { message.timestamp.type: CreateTime }` for it in the plan"
-    case .cannotRekey: "take `order: rekey` out of the topic's rule, or change what stands against it"
+    case .cannotRekey:
+      "take `order: rekey` out of the topic's rule, or change what stands against it"
     case .planChanged: "restore the reviewed plan, or start a new migration under another name"
     case .digestDiffers: "run the reviewed file, or have this one reviewed"
     case .partitionStopped(let fault): fault.hint

@@ -215,11 +215,17 @@ extension StageSteps {
     watch.lap("commits read, translated, written and read back")
     var evidence = Evidence()
     if direction == .reverse { evidence.groups = costs.sorted { $0.group < $1.group } }
-    evidence.notes = moved.sorted { $0.group < $1.group }.map { moved in
-      "group \(moved.group): "
-        + moved.offsets.sorted { $0.key < $1.key }.map {
-          "\($0.key) \($0.value.origin?.description ?? "none")->\($0.value.destination)"
-        }.joined(separator: ", ")
+    let reRead = Dictionary(costs.map { ($0.group, $0.reRead) }) { first, _ in first }
+    evidence.notes = moved.sorted { $0.group < $1.group }.flatMap { moved in
+      let ordinary = moved.offsets.filter { moved.rekeyed[$0.key.topic] == nil }
+        .sorted { $0.key < $1.key }
+      let map = ordinary.map {
+        "\($0.key) \($0.value.origin?.description ?? "none")->\($0.value.destination)"
+      }
+      let cuts = moved.rekeyed.sorted { $0.key < $1.key }.map { topic, place in
+        "\(topic) goes on in \(place.cut.ends(on: direction.destination).count) partitions at cut \(place.cut.number), of which it re-reads at most \(reRead[moved.group] ?? 0) records"
+      }
+      return ["group \(moved.group): " + (map + cuts).joined(separator: ", ")]
     }
     return evidence
   }

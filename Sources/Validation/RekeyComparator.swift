@@ -23,26 +23,33 @@ package struct RekeyComparator: Sendable {
     package fileprivate(set) var verdicts: [Verdict] = []
   }
 
-  /// A round, and its topic's names.
-  private struct Round {
+  /// Rounds that follow each other and went the same way: they are read together.
+  private struct Span {
     let names: [ClusterRole: String]
-    let start: RekeyCut
-    let end: RekeyCut
+    var cuts: [RekeyCut]
     let direction: Direction
+    var records: Int64 = 0
 
     func range(_ partition: Int, on role: ClusterRole) -> Range<Offset> {
-      start.ends(on: role)[partition]..<end.ends(on: role)[partition]
+      cuts[0].ends(on: role)[partition]..<cuts[cuts.count - 1].ends(on: role)[partition]
     }
 
     func partition(_ number: Int, on role: ClusterRole) -> TopicPartition {
       TopicPartition(names[role]!, Int32(number))
     }
+
+    func count(on role: ClusterRole) -> Int { cuts[0].ends(on: role).count }
   }
 
+  /// A record of the origin, and where it has to stand.
   private struct Item {
     let partition: Int
-    let record: PartitionReader.Digested
+    let offset: Offset
+    let wanted: PartitionReader.Digested
   }
+
+  /// Records that are read together, at most, beyond one round.
+  private static let together: Int64 = 20_000
 
   /// Compares the rounds between `cuts`, all of which are to follow each other; others are passed over.
   ///
@@ -60,85 +67,112 @@ package struct RekeyComparator: Sendable {
       let found = try await admins[role]!.offsets(.start, of: names)
       starts[role] = names.map { found[$0] ?? Offset(0) }
     }
-    for (start, end) in zip(cuts, cuts.dropFirst())
-    where end.number == start.number + 1 && end.kind != .base {
+    for span in spans(topic, cuts, starts, &outcome) {
       try Task.checkCancellation()
-      let isKept = ClusterRole.allCases.allSatisfy { starts[$0]!.isWithin(start.ends(on: $0)) }
-      guard isKept else {
-        outcome.dropped += end.records
-        continue
-      }
-      let round = Round(
-        names: topic, start: start, end: end,
-        direction: end.kind == .forward ? .forward : .reverse)
-      outcome.verdicts += try await compare(round)
-      outcome.records += end.records
-      onProgress(end.records)
+      outcome.verdicts += try await compare(span)
+      outcome.records += span.records
+      onProgress(span.records)
     }
     return outcome
   }
 
-  private func compare(_ round: Round) async throws -> [Verdict] {
-    let (origin, destination) = (round.direction.origin, round.direction.destination)
-    let count = round.end.ends(on: destination).count
-    var wanted = RekeyRound<Item>(partitions: count)
-    for number in round.end.ends(on: origin).indices {
-      let range = round.range(number, on: origin)
-      guard !range.isEmpty else { continue }
-      let read = try await readers[origin]!.keyed(
-        of: round.partition(number, on: origin), from: range.lowerBound, before: range.upperBound)
-      for record in read {
-        let place = Murmur2.partition(
-          of: record.key, from: Int32(number), count: Int32(count))
-        wanted.add(Item(partition: number, record: record.record), to: place)
+  private func spans(
+    _ topic: [ClusterRole: String], _ cuts: [RekeyCut], _ starts: [ClusterRole: [Offset]],
+    _ outcome: inout Outcome
+  ) -> [Span] {
+    var spans: [Span] = []
+    for (start, end) in zip(cuts, cuts.dropFirst())
+    where end.number == start.number + 1 && end.kind != .base {
+      guard ClusterRole.allCases.allSatisfy({ starts[$0]!.isWithin(start.ends(on: $0)) }) else {
+        outcome.dropped += end.records
+        continue
       }
+      let direction: Direction = end.kind == .forward ? .forward : .reverse
+      if let last = spans.last, last.cuts.last == start, last.direction == direction,
+        last.records + end.records <= Self.together
+      {
+        spans[spans.count - 1].cuts.append(end)
+      } else {
+        spans.append(Span(names: topic, cuts: [start, end], direction: direction))
+      }
+      spans[spans.count - 1].records += end.records
     }
+    return spans
+  }
+
+  private func compare(_ span: Span) async throws -> [Verdict] {
+    let destination = span.direction.destination
+    let items = try await wanted(span)
     var verdicts: [Verdict] = []
-    for number in 0..<count {
-      let range = round.range(number, on: destination)
+    for number in 0..<span.count(on: destination) {
+      let range = span.range(number, on: destination)
       let found = try await readers[destination]!.digests(
-        of: round.partition(number, on: destination), from: range.lowerBound,
+        of: span.partition(number, on: destination), from: range.lowerBound,
         before: range.upperBound)
-      let items = wanted.items[number]
-      guard items.map(\.record.digest) != found.map(\.digest) else { continue }
-      verdicts += differences(items, found, number, round)
+      guard items[number].map(\.wanted) != found else { continue }
+      verdicts += differences(items[number], found, number, span)
     }
     return verdicts
   }
 
-  /// By partition of the origin; what is too much stands under the partition's own number.
-  private func differences(
-    _ items: [Item], _ found: [PartitionReader.Digested], _ number: Int, _ round: Round
-  ) -> [Verdict] {
-    let isForward = round.direction == .forward
-    var verdicts: [Int: Verdict] = [:]
-    func add(_ difference: Difference, _ partition: Int) {
-      let key = TopicPartition(round.names[.source]!, Int32(isForward ? partition : number))
-      let target = TopicPartition(round.names[.target]!, Int32(isForward ? number : partition))
-      verdicts[partition, default: Verdict(source: key, target: target)].add(difference)
+  /// What has to stand in each partition of the destination.
+  private func wanted(_ span: Span) async throws -> [[Item]] {
+    let (origin, destination) = (span.direction.origin, span.direction.destination)
+    let count = span.count(on: destination)
+    var read: [ArraySlice<PartitionReader.Keyed>] = []
+    for number in 0..<span.count(on: origin) {
+      let range = span.range(number, on: origin)
+      let found = try await readers[origin]!.keyed(
+        of: span.partition(number, on: origin), from: range.lowerBound, before: range.upperBound)
+      read.append(found[...])
     }
-    var left: [RecordDigest: [(place: Int, offset: Offset)]] = [:]
-    for (place, record) in found.enumerated().reversed() {
-      left[record.digest, default: []].append((place, record.offset))
-    }
-    for (place, item) in items.enumerated() {
-      let here = item.record.offset
-      if let twin = left[item.record.digest]?.popLast() {
-        guard twin.place != place, items.count == found.count else { continue }
-        add(
-          .reordered(
-            source: isForward ? here : twin.offset, target: isForward ? twin.offset : here),
-          item.partition)
-      } else {
-        add(isForward ? .missing(source: here) : .extra(target: here), item.partition)
+    var items: [[Item]] = Array(repeating: [], count: count)
+    for (start, end) in zip(span.cuts, span.cuts.dropFirst()) {
+      var next = start.ends(on: destination)
+      for number in read.indices {
+        while let record = read[number].first, record.record.offset < end.ends(on: origin)[number] {
+          read[number].removeFirst()
+          let place = Int(
+            Murmur2.partition(of: record.key, from: Int32(number), count: Int32(count)))
+          items[place].append(
+            Item(
+              partition: number, offset: record.record.offset,
+              wanted: PartitionReader.Digested(
+                offset: next[place], digest: record.record.digest)))
+          next[place] = next[place] + 1
+        }
       }
     }
-    for twin in left.values.joined() {
-      add(isForward ? .extra(target: twin.offset) : .missing(source: twin.offset), number)
+    return items
+  }
+
+  /// By partition of the origin; what is too much stands under the partition's own number.
+  private func differences(
+    _ items: [Item], _ found: [PartitionReader.Digested], _ number: Int, _ span: Span
+  ) -> [Verdict] {
+    let isForward = span.direction == .forward
+    var verdicts: [Int: Verdict] = [:]
+    func add(_ difference: Difference, _ partition: Int) {
+      let source = span.partition(isForward ? partition : number, on: .source)
+      let target = span.partition(isForward ? number : partition, on: .target)
+      verdicts[partition, default: Verdict(source: source, target: target)].add(difference)
     }
-    if verdicts.isEmpty, let item = items.first {
-      // The same records, but in another order.
-      add(.reordered(source: item.record.offset, target: found[0].offset), item.partition)
+    var left: [RecordDigest: [Offset]] = [:]
+    for record in found.reversed() { left[record.digest, default: []].append(record.offset) }
+    for item in items {
+      guard let twin = left[item.wanted.digest]?.popLast() else {
+        add(
+          isForward ? .missing(source: item.offset) : .extra(target: item.offset), item.partition)
+        continue
+      }
+      guard twin != item.wanted.offset else { continue }
+      add(
+        .reordered(
+          source: isForward ? item.offset : twin, target: isForward ? twin : item.offset),
+        item.partition)
+    }
+    for twin in left.values.joined() {
+      add(isForward ? .extra(target: twin) : .missing(source: twin), number)
     }
     return verdicts.sorted { $0.key < $1.key }.map(\.value)
   }

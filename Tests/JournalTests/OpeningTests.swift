@@ -39,7 +39,7 @@ import Testing
     try file.tamper("PRAGMA user_version = 7")
     let before = try file.bytes()
     for mode in [MigrationJournal.OpenMode.create(migration: "orders"), .existing, .readOnly] {
-      #expect(throws: JournalError.newerVersion(path: file.path, found: 7, supported: 1)) {
+      #expect(throws: JournalError.newerVersion(path: file.path, found: 7, supported: 2)) {
         try file.open(mode)
       }
     }

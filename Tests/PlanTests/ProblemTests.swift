@@ -158,7 +158,8 @@ import Testing
           + "2026-01-31T12:00:00Z, not `earlist`; did you mean `earliest`?"
       ),
       (
-        "order: rekey", 8, "`order: rekey` is not supported yet: leave it out, or use `partition`"
+        "order: rekey", 8,
+        "`order: rekey` is for another number of partitions: set `partitions`, or leave it out"
       ),
       (
         "order: partitions", 8,

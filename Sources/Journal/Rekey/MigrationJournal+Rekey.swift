@@ -70,7 +70,8 @@ extension MigrationJournal {
           WHERE topic = ? AND intent_end IS NULL
           """, arguments: [direction.rawValue, OffsetVector.encode(end), topic])
       guard db.changesCount == 1 else {
-        throw JournalError.invalid(reason: "a round of \(topic) is not complete, or was never armed")
+        throw JournalError.invalid(
+          reason: "a round of \(topic) is not complete, or was never armed")
       }
     }
   }

@@ -111,7 +111,6 @@ extension RekeyLane {
     if let known, known.ends(on: direction.destination) != ends {
       throw changed(at: cut)
     }
-    if isLast { try checkForeign(logs.ends, behind: ends) }
     let names = topic.partitions(on: direction.destination)
     var present: [Int] = []
     for (index, items) in round.items.enumerated() {
@@ -130,6 +129,7 @@ extension RekeyLane {
           destination: names[index], at: starts[index] + Int64(same))
       }
     }
+    if isLast { try checkForeign(logs.ends, behind: ends) }
     return try await carry(round, after: cut, to: end, present: present, known: known)
   }
 

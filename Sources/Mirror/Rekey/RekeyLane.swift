@@ -162,7 +162,9 @@ actor RekeyLane {
         return
       }
       let before = heldBytes
-      let received = try consumer.consume(max: allowed, timeoutMilliseconds: 0) { receive($0) }
+      let left = end == nil ? settings.limits.records - heldCount : allowed
+      let count = max(1, min(allowed, left))
+      let received = try consumer.consume(max: count, timeoutMilliseconds: 0) { receive($0) }
       budget?.spend(received > 0 ? heldBytes - before : nil)
       if let failure { throw failure }
       guard received == 0 else { continue }
@@ -332,7 +334,9 @@ actor RekeyLane {
 
   /// Notes whether the end of all partitions was met.
   private func noteEnd() {
-    guard isBackfill, met.indices.allSatisfy({ (met[$0] ?? Offset(-1)) >= next[$0] }) else { return }
+    guard isBackfill, met.indices.allSatisfy({ (met[$0] ?? Offset(-1)) >= next[$0] }) else {
+      return
+    }
     endBackfill()
   }
 

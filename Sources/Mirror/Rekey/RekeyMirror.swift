@@ -86,7 +86,8 @@ package actor RekeyMirror {
         unknownSince = error.isUnknownTopic ? unknownSince ?? .now : nil
         if let unknownSince, .now - unknownSince > .seconds(60) { throw error }
         progress.trouble = error.summary
-        logger.notice("\(direction.rawValue) mirror of \(topic.source) starts over: \(error.summary)")
+        logger.notice(
+          "\(direction.rawValue) mirror of \(topic.source) starts over: \(error.summary)")
         try? await Task.sleep(for: pause)
         pause = min(pause * 2, .seconds(5))
       }

@@ -50,7 +50,8 @@ extension PlanParser {
   ) {
     if case .same = partitions {
       problem(
-        node, "`order: rekey` is for another number of partitions: set `partitions`, or leave it out")
+        node,
+        "`order: rekey` is for another number of partitions: set `partitions`, or leave it out")
     }
     if config["cleanup.policy"]?.contains("compact") == true {
       problem(
