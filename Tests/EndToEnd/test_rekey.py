@@ -15,6 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from kafka import KafkaProducer
 from kafka.admin import KafkaAdminClient, NewTopic
 from rekey_clients import GROUP, Clients, judge, murmur2, read_all
 from scenario import PYTHON, RETENTION, SANDBOX, Scenario, ferry_binary
@@ -219,6 +220,29 @@ class RekeyTests(unittest.TestCase):
             time.sleep(1)
             self.back(scenario, kill=back)
             self.run_to(scenario, "soaking", "--again", kill=["done:mirror", "rekey:begun"])
+            self.finish(scenario, clients, scenario.target)
+
+    def test_a_stray_write_takes_the_way_back_and_nothing_else(self) -> None:
+        with self.migration(300) as (scenario, clients):
+            self.run_to(scenario, "soaking")
+            stray = KafkaProducer(bootstrap_servers=scenario.source)
+            stray.send(TOPIC, b"stray", key=b"stray", partition=1).get(30)
+            stray.close()
+            scenario.wait(lambda s: bool(s["strays"]), "the stray", 30)
+            answer = scenario.ferry("strays", "--stage", "wave-1", "--forward", "--reason", "no")
+            self.assertNotEqual(answer.returncode, 0)
+            self.assertIn("cannot be forwarded", answer.stdout + answer.stderr)
+            self.assertNotEqual(scenario.ferry("rollback", "--yes").returncode, 0)
+            self.assertEqual(scenario.stage()["state"], "soaking")
+            answer = scenario.ferry("strays", "--stage", "wave-1", "--leave", "--reason", "by hand")
+            self.assertEqual(answer.returncode, 0, answer.stdout + answer.stderr)
+            deadline = time.monotonic() + 30
+            while time.monotonic() < deadline:
+                answer = scenario.ferry("finalize", "--stage", "wave-1")
+                if answer.returncode == 0:
+                    break
+                time.sleep(1)
+            self.assertEqual(answer.returncode, 0, answer.stdout + answer.stderr)
             self.finish(scenario, clients, scenario.target)
 
     def test_what_cannot_be_rekeyed_is_refused(self) -> None:
