@@ -237,7 +237,15 @@ struct StageSteps: Sendable {
       guard faults.isEmpty else {
         return "what others wrote is not dealt with: \(faults.joined(separator: "; "))"
       }
-      if !context.tripwire.isDeciding, try await context.mirrors.isSettled() { return nil }
+      let givenUp = Set(
+        progress.filter { isGivenUp($0.key, $0.value.fault) }.map(\.key.topic))
+      if !context.tripwire.isDeciding {
+        let isSettled =
+          try await givenUp.isEmpty
+          ? context.mirrors.isSettled()
+          : reversePartitions.allSatisfy { givenUp.contains($0.topic) || progress[$0] != nil }
+        if isSettled { return nil }
+      }
       guard ContinuousClock.now < deadline else {
         return "the reverse mirror has not looked at all partitions yet"
       }
