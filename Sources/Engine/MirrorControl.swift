@@ -112,6 +112,7 @@ actor MirrorControl {
   ) -> RekeyMirror {
     var limits = Self.limits(memoryBytes: memoryBytes)
     limits.bytes /= count + 1
+    limits.records = min(limits.records, RekeyMirror.largestRound)
     return RekeyMirror(
       topic, direction: direction, origin: clusters.connection(direction.origin),
       destination: clusters.connection(direction.destination), store: rekeyStore,

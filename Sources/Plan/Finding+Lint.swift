@@ -50,7 +50,7 @@ extension Finding {
           severity: .note, code: "rekey",
           message: "topic \(rule.selector.text) is rekeyed (murmur2, as Java clients do): "
             + "offsets of its partitions do not correspond one to one; a group continues at the "
-            + "last cut at or before its commits, and reads at most one round of records again, "
+            + "last cut at or before its commits, and reads at most one round of some 10,000 records again, "
             + "none where it was drained; producers that choose partitions otherwise have to be "
             + "set to murmur2", location: rule.location))
     }

@@ -15,9 +15,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from kafka import KafkaProducer
+from kafka import KafkaProducer, OffsetAndMetadata, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
-from rekey_clients import GROUP, Clients, judge, murmur2, read_all
+from rekey_clients import GROUP, Clients, judge, murmur2, number_of, read_all
 from scenario import PYTHON, RETENTION, SANDBOX, Scenario, ferry_binary
 
 sys.path.insert(0, str(SANDBOX))
@@ -25,6 +25,15 @@ sys.path.insert(0, str(SANDBOX))
 from orders import patiently
 
 TOPIC = "rekeyed"
+LATE = "late-group"
+"""Has commits, and no clients."""
+
+LATE_GROUP = f"""
+  - name: {LATE}
+    owner: team
+    pause: {{ exec: [/bin/true] }}
+    resume: {{ exec: [/bin/true] }}
+"""
 
 
 class Rekeyed(Scenario):
@@ -42,7 +51,9 @@ class Rekeyed(Scenario):
             self.close()
             raise
 
-    def write(self, rule: str = "partitions: 5, order: rekey", stage: str = "") -> None:
+    def write(
+        self, rule: str = "partitions: 5, order: rekey", stage: str = "", late: bool = False
+    ) -> None:
         hook = f'[{PYTHON}, {Path(__file__).parent / "rekey_hook.py"}, {self.directory}]'
         self.plan.write_text(
             f"""
@@ -61,10 +72,11 @@ groups:
     pause: {{ exec: {hook} }}
     resume: {{ exec: {hook} }}
     verify: {{ lagBelow: 1000, within: 30s }}
+{LATE_GROUP if late else ""}
 stages:
   - stage: wave-1
     topics: [{TOPIC}]
-    groups: [{GROUP}]
+    groups: [{f"{GROUP}, {LATE}" if late else GROUP}]
     fence: {{ exec: {hook} }}
     unfence: {{ exec: {hook} }}
     gates: [{{ lagBelow: 100 }}, {{ approvals: 1 }}]
@@ -74,6 +86,26 @@ stages:
     {stage}
 """
         )
+
+
+    def commit(self, offsets: list[int]) -> None:
+        """Commits for the late group on the source."""
+        admin = KafkaAdminClient(bootstrap_servers=self.source)
+        commits = {TopicPartition(TOPIC, n): OffsetAndMetadata(o, "", -1) for n, o in enumerate(offsets)}
+        patiently(lambda: admin.alter_group_offsets(LATE, commits))
+        admin.close()
+
+    def passed(self, cluster: str, partitions: int) -> set[int]:
+        """What the late group has read there, by its commits."""
+        admin = KafkaAdminClient(bootstrap_servers=cluster)
+        commits = admin.list_group_offsets([LATE])[LATE]
+        admin.close()
+        return {
+            number_of(record)
+            for number, records in read_all(cluster, TOPIC, partitions).items()
+            for record in records
+            if record.offset < commits[TopicPartition(TOPIC, number)].offset
+        }
 
 
 class RekeyTests(unittest.TestCase):
@@ -174,6 +206,29 @@ class RekeyTests(unittest.TestCase):
             time.sleep(1)
             self.both_at_rest(scenario, clients)
             self.finish(scenario, clients, scenario.target)
+
+    def test_a_group_that_lags_skips_nothing_and_reads_little_again(self) -> None:
+        with self.migration(500) as (scenario, clients):
+            scenario.write(late=True)
+            scenario.commit([0, 0, 0])
+            scenario.start()
+            scenario.wait(lambda s: s["state"] == "validated", "validation", approve=False)
+            time.sleep(1)
+            # Somewhere within what has been mirrored as it came, and with a partition that is ahead.
+            found = read_all(scenario.source, TOPIC, 3)
+            scenario.commit([len(found[n]) - (n != 1) for n in range(3)])
+            time.sleep(1)
+            scenario.wait(lambda s: s["state"] == "soaking", "the switch")
+            source, target = scenario.passed(scenario.source, 3), scenario.passed(scenario.target, 5)
+            self.assertEqual(target - source, set(), "skipped")
+            self.assertGreater(len(target), 400)
+            self.assertLess(len(source - target), 60, "read again")
+            time.sleep(1)
+            self.back(scenario)
+            again = scenario.passed(scenario.source, 3)
+            self.assertEqual(again - target, set(), "skipped")
+            self.assertLess(len(target - again), 60, "read again")
+            self.both_at_rest(scenario, clients)
 
     def both_at_rest(self, scenario: Rekeyed, clients: Clients) -> None:
         """The way back carries all of the target to the source; the way there, while it soaks, too."""

@@ -17,6 +17,9 @@ package actor RekeyMirror {
   private var stopping = false
   package nonisolated let progress = MirrorProgress()
 
+  /// Records of a round, about: a group that has read half of one reads that half again.
+  package static let largestRound = 10_000
+
   /// What it may use.
   package struct Settings: Sendable {
     let budgets: MirrorBudgets
