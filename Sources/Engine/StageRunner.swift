@@ -218,7 +218,11 @@ struct StageRunner: Sendable {
     switch event {
     case .rollback where context.machine.wayBack == .retreat:
       // Going back from the target rests on the reverse mirror: better refused now than stuck behind a
-      // fence on the target.
+      // fence on the target. What has been decided about strays takes it a moment to go on with.
+      let deadline = ContinuousClock.now + .seconds(5)
+      while context.tripwire.isDeciding, ContinuousClock.now < deadline {
+        try await Task.sleep(for: .milliseconds(50))
+      }
       let blocks =
         try await mirrorFaults + context.tripwire.strays.map(\.summary)
         + (context.tripwire.isDeciding ? ["strays are being dealt with"] : [])

@@ -33,7 +33,7 @@ extension StageSteps {
     // Creating a topic takes a while, too.
     try await readyCanary()
     watch.lap("prepared: canary topics are there")
-    let reverse = context.ordinaryPartitions + [context.canary]
+    let reverse = [context.canary] + context.ordinaryPartitions
     try await context.steadily { try await context.mirrors.prepare(.reverse, reverse) }
     watch.lap("prepared: the reverse mirror is connected")
     if context.kit.withLock({ $0 }) == nil {

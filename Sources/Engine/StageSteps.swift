@@ -69,7 +69,9 @@ struct StageSteps: Sendable {
     context.topics.lazy.compactMap { context.ledger.recreated($0.name) }.first
   }
 
-  var reversePartitions: [TopicPartition] { context.partitions + [context.canary] }
+  /// The canary's first: reading begins in this order, and a first fetch without it lasts until
+  /// `fetch.wait.max.ms`.
+  var reversePartitions: [TopicPartition] { [context.canary] + context.partitions }
 
   func armed(_ direction: Direction) -> Armed? {
     context.ledger.armed(context.stage.name, direction, attempt: context.machine.attempt)

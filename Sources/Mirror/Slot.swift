@@ -162,17 +162,16 @@ struct FIFO<Element> {
   mutating func append(_ element: Element) { elements.append(element) }
 
   mutating func popFirst() -> Element? {
-    guard !isEmpty else { return nil }
-    defer {
-      head += 1
-      if head == elements.count {
-        elements.removeAll(keepingCapacity: true)
-        head = 0
-      } else if head > 4096, head * 2 > elements.count {
-        elements.removeFirst(head)
-        head = 0
-      }
+    guard head < elements.count else { return nil }
+    let first = elements[head]
+    head += 1
+    if head == elements.count {
+      elements.removeAll(keepingCapacity: true)
+      head = 0
+    } else if head > 4096, head * 2 > elements.count {
+      elements.removeFirst(head)
+      head = 0
     }
-    return elements[head]
+    return first
   }
 }
