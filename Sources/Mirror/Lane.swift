@@ -99,6 +99,11 @@ package actor Lane {
       let deadline = ContinuousClock.now + .seconds(10)
       while state.outstandingRecords > 0, ContinuousClock.now < deadline {
         if try serve(&state) == 0 { wakeUp.wait(milliseconds: 50) }
+        if let end = state.end { throw end }
+      }
+      if state.outstandingRecords > 0 {
+        throw KafkaError.timedOut(
+          "store \(state.outstandingRecords) records", cluster: direction.destination.rawValue)
       }
     } catch {
       takeLastReports(&state)

@@ -103,6 +103,12 @@ package actor Replicator {
         progress.trouble = nil
         return
       } catch let error as KafkaError {
+        guard !stopping else {
+          logger.notice(
+            "\(direction.rawValue) mirror stops; its next start compares what is in doubt: \(error.summary)"
+          )
+          return
+        }
         if ContinuousClock.now - start > Self.soundRun {
           // It had been at work: this is another trouble.
           pause = Self.shortestPause

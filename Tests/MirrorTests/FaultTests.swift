@@ -248,6 +248,43 @@ struct NetworkTests {
     try await fixture.expectExact(fixture.source, records)
   }
 
+  @Test(
+    "A stop whose last answer leaves records in doubt says so, and the next start judges them",
+    .enabled(if: Sandbox.canDisturb))
+  func stopInDoubt() async throws {
+    let fixture = try await MirrorFixture()
+    let sandbox = fixture.sandbox
+    var generator = RecordGenerator(seed: 32)
+    let records = generator.records(30)
+    try await fixture.write(Array(records[..<20]), on: .source, to: fixture.source)
+    let running = fixture.start()
+    try await running.until(fixture.source) { $0.position == Offset(20) }
+    let pastProxy = await sandbox.connection(.target, pastProxy: true)
+    try await RecordWriter(pastProxy).write(
+      generator.records(1), to: fixture.target, patience: .seconds(60))
+    // The mirror's records are stored, behind the foreign one, and the answer is under way.
+    try await sandbox.disturb(.target, "delay", ["ms": 1500])
+    do {
+      try await fixture.write(Array(records[20...]), on: .source, to: fixture.source)
+      let admin = try Admin(pastProxy)
+      let deadline = ContinuousClock.now + .seconds(30)
+      while try await admin.bounds(of: [fixture.target])[fixture.target]!.end < Offset(22) {
+        try #require(ContinuousClock.now < deadline, "the mirror writes nothing")
+        try await Task.sleep(for: .milliseconds(5))
+      }
+      try await running.stop()
+    } catch {
+      try? await heal(sandbox)
+      throw error
+    }
+    try await heal(sandbox)
+    #expect(running.log.all.contains { $0.contains("compares what is in doubt") })
+    #expect(try await fixture.store.map(of: fixture.source).recordCount == 20)
+    #expect(
+      try await fixture.mirror()[fixture.source]?.fault
+        == .foreignWrite(destination: fixture.target, at: Offset(20)))
+  }
+
   private func heal(_ sandbox: Sandbox) async throws {
     for role in ClusterRole.allCases { try await sandbox.disturb(role, "heal") }
   }

@@ -65,7 +65,8 @@ struct SeedTests {
     print(
       "\(reports.count) of \(seeds.count) seeds hold after \((.now - start) / .seconds(1)) s:",
       "\(sum(\.records)) records, \(sum(\.starts)) starts, \(sum(\.adoptions)) adoptions,",
-      "\(sum(\.restarts)) restarts, \(sum(\.foreign)) foreign records")
+      "\(sum(\.restarts)) restarts, \(reports.count { $0.isInDoubt }) stops in doubt,",
+      "\(sum(\.foreign)) foreign records")
   }
 
   private static func seeds() throws -> [UInt64] {
