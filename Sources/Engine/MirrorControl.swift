@@ -145,7 +145,8 @@ actor MirrorControl {
 
   /// Stops after everything in flight is stored and journalled.
   ///
-  /// - Parameter keepsPrepared: whether the mirror that was prepared is to come next.
+  /// - Parameter keepsPrepared: whether the mirror that was prepared is to come next; then it does not wait
+  ///   for this one's clients to end.
   func stop(keepsPrepared: Bool = false) async {
     if !keepsPrepared { prepared = nil }
     guard let ending = running else { return }
@@ -153,6 +154,7 @@ actor MirrorControl {
     await ending.replicator.stop()
     for rekey in ending.rekeys { await rekey.stop() }
     await ending.task.value
+    if !keepsPrepared { await ending.replicator.close() }
   }
 
   /// Starts the running mirror anew: it reconciles every partition.

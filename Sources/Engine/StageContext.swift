@@ -24,6 +24,7 @@ final class StageContext: Sendable {
   let tripwire = Tripwire()
   let logger: Logger
   let hookLog: HookLog
+  private let knownGroupAdmins = Mutex<[ClusterRole: GroupAdmins]>([:])
   /// What was prepared for the window; `nil` before that, and after it.
   let kit = Mutex<WindowKit?>(nil)
   /// The gates were passed under this engine, not under one that died since.
@@ -60,6 +61,19 @@ final class StageContext: Sendable {
       guard let index = topics.firstIndex(where: { $0.name == topic }) else { return }
       topics[index].partitionCount = count
       topics[index].targetPartitionCount = max(topics[index].targetPartitionCount, count)
+    }
+  }
+
+  /// Clients for all groups of the stage, the same ones each time: they know who coordinates which.
+  ///
+  /// Throws: `KafkaError` - a property is wrong.
+  func groupAdmins(_ role: ClusterRole) throws(KafkaError) -> GroupAdmins {
+    try knownGroupAdmins.withLock { known throws(KafkaError) in
+      if let admins = known[role] { return admins }
+      let admins = try GroupAdmins(
+        clusters.admin(role), clusters.connection(role), groups: groups)
+      known[role] = admins
+      return admins
     }
   }
 

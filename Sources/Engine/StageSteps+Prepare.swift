@@ -58,7 +58,7 @@ extension StageSteps {
   private func meetCoordinators() async throws {
     let groups = context.groups
     for role in ClusterRole.allCases {
-      let admin = context.clusters.admin(role)
+      let admin = try context.groupAdmins(role)
       _ = try await context.steadily { try await admin.describeGroups(groups) }
       _ = try await context.steadily { try await admin.committedOffsets(of: groups) }
     }

@@ -194,8 +194,8 @@ extension StageSteps {
     _ sources: @escaping @Sendable () async throws -> TranslationTable
   ) async throws -> Evidence {
     let mover = GroupMover(
-      origin: context.clusters.admin(direction.origin),
-      destination: context.clusters.admin(direction.destination))
+      origin: try context.groupAdmins(direction.origin),
+      destination: try context.groupAdmins(direction.destination))
     let groups = context.groups
     try await context.steadily { try await mover.awaitVacant(groups, patience: .seconds(30)) }
     watch.lap("groups are empty")

@@ -5,9 +5,8 @@ internal import Foundation
 /// queue that was empty writes to an eventfd when something comes.
 ///
 /// Whoever waits has to have emptied the queues before; what was left there wakes nobody.
-@safe package final class WakeUp {
+@safe package final class WakeUp: Sendable {
   private let descriptor = ferry_eventfd()
-  private var one: UInt64 = 1
 
   package init() {}
 
@@ -25,8 +24,16 @@ internal import Foundation
     return true
   }
 
+  /// Wakes whoever waits, or waits next. From any thread.
+  package func wake() {
+    var one: UInt64 = 1
+    _ = unsafe write(descriptor, &one, MemoryLayout<UInt64>.size)
+  }
+
   /// Lets `queue` wake this. It has to be detached before this ends.
   func attach(_ queue: OpaquePointer) {
+    // librdkafka keeps a copy of what is to be written (`rd_kafka_q_io_event_enable`).
+    var one: UInt64 = 1
     unsafe rd_kafka_queue_io_event_enable(queue, descriptor, &one, MemoryLayout<UInt64>.size)
   }
 

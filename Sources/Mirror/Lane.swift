@@ -76,7 +76,8 @@ package actor Lane {
   }
 
   /// Copies until ``stop()``, cancellation, or an error that ends the producer. In every case all that
-  /// is known to be stored is checkpointed before it returns.
+  /// is known to be stored is checkpointed before it returns, and nothing is written afterwards; ``close()``
+  /// is still to be called.
   ///
   /// Throws: ``KafkaError`` - the producer met a fatal error; or the store's error.
   package func run(_ partitions: [LanePartition]) async throws {
@@ -112,7 +113,6 @@ package actor Lane {
       throw error
     }
     try await checkpoint(&state)
-    close()
     if let gap = state.gap { throw gap }
   }
 
@@ -126,12 +126,19 @@ package actor Lane {
   }
 
   /// Ends ``run()`` soon.
-  package nonisolated func stop() { stopping.store(true, ordering: .relaxed) }
+  package nonisolated func stop() {
+    stopping.store(true, ordering: .relaxed)
+    wakeUp.wake()
+  }
 
   /// Soon treats all backfill as tail: clients wait for it.
-  package nonisolated func hurry() { hurrying.store(true, ordering: .relaxed) }
+  package nonisolated func hurry() {
+    hurrying.store(true, ordering: .relaxed)
+    wakeUp.wake()
+  }
 
-  private func close() {
+  /// Ends both clients, which takes as long as the fetch that is under way.
+  func close() {
     producer.close(discarding: true)
     consumer.close()
   }

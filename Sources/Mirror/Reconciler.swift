@@ -66,8 +66,15 @@ package struct Reconciler: Sendable {
     let states = try await store.states(of: sources, direction)
     let destinations = states.map { $0.partition(on: direction.destination) }
     let origins = states.map { $0.partition(on: direction.origin) }
-    let destinationEnds = try await stillEnds(of: destinations, isFresh ? nil : stillness)
-    let originBounds = try await originAdmin.bounds(of: origins)
+    let (destinationEnds, originBounds): ([TopicPartition: Offset], [TopicPartition: LogBounds])
+    if isFresh {
+      async let ends = destinationAdmin.offsets(.end, of: destinations)
+      async let bounds = originAdmin.bounds(of: origins)
+      (destinationEnds, originBounds) = try await (ends, bounds)
+    } else {
+      destinationEnds = try await stillEnds(of: destinations, stillness)
+      originBounds = try await originAdmin.bounds(of: origins)
+    }
     let lastRecords = isFresh ? [:] : try await lastRecords(states, originBounds)
     var outcomes: [Outcome] = []
     for state in states {
@@ -145,12 +152,10 @@ package struct Reconciler: Sendable {
     return Offset(end.rawValue - 1)
   }
 
-  /// - Parameter stillness: `nil` where it is known that they stand still.
   private func stillEnds(
-    of partitions: [TopicPartition], _ stillness: Duration?
+    of partitions: [TopicPartition], _ stillness: Duration
   ) async throws -> [TopicPartition: Offset] {
     var ends = try await destinationAdmin.offsets(.end, of: partitions)
-    guard let stillness else { return ends }
     // Somebody who goes on writing is found out by comparing, not by waiting for them.
     for _ in 0..<20 {
       try await Task.sleep(for: stillness)

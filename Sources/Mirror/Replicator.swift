@@ -16,6 +16,7 @@ package actor Replicator {
   private let stillness: Duration
   private let logger: Logger
   private var running: [Lane] = []
+  private var closing: Task<Void, Never>?
   private var stopping = false
   private var prepared: Prepared?
 
@@ -135,6 +136,10 @@ package actor Replicator {
     for lane in running { lane.stop() }
   }
 
+  /// Waits until the clients of a mirror that has ended are gone. They write nothing before that either:
+  /// nobody else need wait for it.
+  package func close() async { await closing?.value }
+
   /// From now on nothing is backfill.
   package func hurry() {
     isUrgent = true
@@ -234,5 +239,6 @@ package actor Replicator {
         throw error
       }
     }
+    closing = Task { for (lane, _) in work { await lane.close() } }
   }
 }

@@ -52,10 +52,10 @@ extension GroupError: OperatorError {
 /// Carries groups' commits from one cluster to the other, all groups at once: each question is asked for
 /// all of them before an answer is waited for.
 package struct GroupMover: Sendable {
-  private let origin: Admin
-  private let destination: Admin
+  private let origin: GroupAdmins
+  private let destination: GroupAdmins
 
-  package init(origin: Admin, destination: Admin) {
+  package init(origin: GroupAdmins, destination: GroupAdmins) {
     self.origin = origin
     self.destination = destination
   }

@@ -213,6 +213,35 @@ struct ClientTests {
     #expect(try await admin.describeGroup(group).isVacant)
   }
 
+  @Test(
+    "Many groups through several clients: each group's commits are its own", arguments: [3, 25, 93])
+  func manyGroups(count: Int) async throws {
+    let sandbox = try await Sandbox.shared.value
+    let connection = await sandbox.connection(.target)
+    let topic = try await sandbox.topic(on: .target, partitions: 2)
+    let partitions = (0..<2).map { TopicPartition(topic, Int32($0)) }
+    let names = (0..<count).map { "group-\(UUID().uuidString)-\($0)" }
+    let groups = try GroupAdmins(Admin(connection), connection, groups: names)
+    let commits = Dictionary(
+      uniqueKeysWithValues: names.enumerated().map { number, name in
+        (name, [partitions[number % 2]: Offset(Int64(number))])
+      })
+    try await Self.patiently { try await groups.setCommittedOffsets(commits) }
+    #expect(try await groups.committedOffsets(of: names) == commits)
+    #expect(Set(try await groups.describeGroups(names).map(\.name)) == Set(names))
+    // One that it was not told of is no different.
+    let other = try GroupAdmins(Admin(connection), connection, groups: [])
+    #expect(
+      try await other.committedOffsets(of: [names[count - 1]]).values.first
+        == commits[names[count - 1]])
+    // A refusal names its group, whichever client had asked.
+    let nowhere = [TopicPartition(topic, 7): Offset(1)]
+    let error = await #expect(throws: KafkaError.self) {
+      try await groups.setCommittedOffsets([names[0]: [:], names[count - 1]: nowhere])
+    }
+    #expect(error?.operation.contains(names[count - 1]) == true)
+  }
+
   /// A fresh broker makes its group coordinator at the first question.
   private static func patiently(_ body: () async throws -> Void) async throws {
     let deadline = ContinuousClock.now + .seconds(30)

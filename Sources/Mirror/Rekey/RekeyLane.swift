@@ -118,9 +118,15 @@ actor RekeyLane {
     }
   }
 
-  nonisolated func stop() { stopping.store(true, ordering: .relaxed) }
+  nonisolated func stop() {
+    stopping.store(true, ordering: .relaxed)
+    wakeUp.wake()
+  }
 
-  nonisolated func hurry() { hurrying.store(true, ordering: .relaxed) }
+  nonisolated func hurry() {
+    hurrying.store(true, ordering: .relaxed)
+    wakeUp.wake()
+  }
 
   private var isStopping: Bool { stopping.load(ordering: .relaxed) || Task.isCancelled }
 
