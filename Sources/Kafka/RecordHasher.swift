@@ -33,6 +33,7 @@ package import KafkaModel
   package func digest(_ message: ConsumedMessage) -> RecordDigest {
     used = 0
     let pointer = unsafe message.pointer
+    reserve(Self.integers + (unsafe pointer.pointee.key_len + pointer.pointee.len))
     appendInteger(unsafe rd_kafka_message_timestamp(pointer, nil))
     unsafe appendField(pointer.pointee.key, pointer.pointee.key_len)
     unsafe appendField(pointer.pointee.payload, pointer.pointee.len)
@@ -50,8 +51,9 @@ package import KafkaModel
       var value: UnsafeRawPointer?
       var size = 0
       _ = unsafe rd_kafka_header_get_all(list, index, &name, &value, &size)
-      unsafe appendField(
-        name.map { unsafe UnsafeRawPointer($0) }, name.map { unsafe strlen($0) } ?? 0)
+      let length = unsafe name.map { unsafe strlen($0) } ?? 0
+      reserve(Self.integers + length + size)
+      unsafe appendField(name.map { unsafe UnsafeRawPointer($0) }, length)
       unsafe appendField(value, size)
     }
     return finish()
@@ -60,11 +62,13 @@ package import KafkaModel
   /// The digest of a copied record: equal to that of the message it was copied from.
   package func digest(_ record: Record) -> RecordDigest {
     used = 0
+    reserve(Self.integers + (record.key?.count ?? 0) + (record.value?.count ?? 0))
     appendInteger(record.timestamp)
     appendBytes(record.key)
     appendBytes(record.value)
     appendInteger(Int32(record.headers.count))
     for header in record.headers {
+      reserve(Self.integers + header.name.utf8.count + (header.value?.count ?? 0))
       appendBytes(Array(header.name.utf8))
       appendBytes(header.value)
     }
@@ -75,6 +79,7 @@ package import KafkaModel
   /// low and high word. Equal chains mean equal records in equal order.
   package func chain(_ chain: RecordDigest, _ next: RecordDigest) -> RecordDigest {
     used = 0
+    reserve(MemoryLayout<RecordDigest>.size * 2)
     for digest in [chain, next] {
       appendInteger(digest.low)
       appendInteger(digest.high)
@@ -127,20 +132,27 @@ package import KafkaModel
   private func appendField(_ start: UnsafeRawPointer?, _ count: Int) {
     guard let start = unsafe start else { return appendInteger(Int32(-1)) }
     appendInteger(Int32(count))
-    reserve(count)
+    assert(used + count <= capacity)
     unsafe buffer.advanced(by: used).copyMemory(from: start, byteCount: count)
     used += count
   }
 
   private func appendInteger<Value: FixedWidthInteger>(_ value: Value) {
-    reserve(MemoryLayout<Value>.size)
+    assert(used + MemoryLayout<Value>.size <= capacity)
     unsafe buffer.storeBytes(of: value.littleEndian, toByteOffset: used, as: Value.self)
     used += MemoryLayout<Value>.size
   }
 
+  /// The integers of a record, or of a header, take no more bytes than this.
+  private static let integers = 20
+
+  /// Makes room for `count` bytes, once for several fields: whoever appends has asked for it.
   private func reserve(_ count: Int) {
-    guard used + count > capacity else { return }
-    capacity = max(capacity * 2, used + count)
+    if used + count > capacity { grow(to: used + count) }
+  }
+
+  private func grow(to wanted: Int) {
+    capacity = max(capacity * 2, wanted)
     let larger = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 16)
     unsafe larger.copyMemory(from: buffer, byteCount: used)
     unsafe buffer.deallocate()

@@ -4,7 +4,7 @@ package struct RecordDigest: Hashable, Sendable, Codable {
   package var low: UInt64
   package var high: UInt64
 
-  package init(low: UInt64, high: UInt64) {
+  @inlinable package init(low: UInt64, high: UInt64) {
     self.low = low
     self.high = high
   }

@@ -249,8 +249,8 @@ package actor Lane {
     _ message: ConsumedMessage, _ state: inout LaneState
   ) -> ConsumedMessage.Disposition {
     state.timing?.returned()
-    guard let index = state.slots.index(message.topicIndex, message.partition),
-      state.slots[index].fault == nil
+    let (topic, partition) = (message.topicIndex, message.partition)
+    guard let index = state.slots.index(topic, partition), state.slots[index].fault == nil
     else { return .free }
     switch message.kind {
     case .record:
@@ -320,7 +320,9 @@ package actor Lane {
       guard let message = delivery.message else { return }
       state.outstandingRecords -= 1
       state.outstandingBytes -= message.byteCount
-      guard let index = state.slots.index(message.topicIndex, message.partition) else { return }
+      // Asked for first: the table would be retained while the message is asked.
+      let (topic, partition) = (message.topicIndex, message.partition)
+      guard let index = state.slots.index(topic, partition) else { return }
       let error = delivery.isStored ? nil : producer.error(of: delivery)
       let isInDoubt = state.change(index) {
         $0.timestamp = message.timestamp
