@@ -13,6 +13,13 @@ internal import CRdKafka
     if isOwned { unsafe rd_kafka_message_destroy(message.pointer) }
   }
 
+  /// Hands the message on as a consumer does, with the same rules for `body`; at most once.
+  package func pass(to body: (ConsumedMessage) -> ConsumedMessage.Disposition) {
+    guard isOwned else { return }
+    isOwned = false
+    if body(message) == .free { unsafe rd_kafka_message_destroy(message.pointer) }
+  }
+
   /// As ``Producer/forward(_:to:partition:)``.
   package func forward(
     with producer: Producer, to topicIndex: Int, partition: Int32

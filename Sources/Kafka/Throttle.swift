@@ -5,16 +5,18 @@ internal import Synchronization
 ///
 /// Whoever takes more than there was makes up for it by waiting longer: over time the rate is exact.
 /// Nobody gets a turn while another one who has something to read is far behind, so that all get as
-/// much, whatever the size of their records.
+/// much, whatever the size of their records; one who reads for several gets as much for each.
 package final class Throttle: Sendable {
   /// One of those who share a budget.
   package struct Reader: Hashable, Sendable {
     fileprivate let number: Int
   }
 
-  /// What a reader has had, beginning with what the others had when it came.
+  /// What a reader has had for each that it reads for, beginning with what the others had when it came.
   private struct Account {
     var taken: Double
+    /// For how many it reads.
+    var weight = 1.0
     /// When it last got a turn, there was something to read.
     var isBusy = false
     var asked: ContinuousClock.Instant
@@ -38,14 +40,20 @@ package final class Throttle: Sendable {
       accounts.values.lazy.filter(\.isBusy).map(\.taken).min()
     }
 
+    /// How far one may be ahead of another, of what each had for one that it reads for.
+    var lead: Double {
+      let busy = accounts.values.lazy.filter(\.isBusy).map(\.weight)
+      let weight = busy.isEmpty ? 1 : busy.reduce(0, +) / Double(busy.count)
+      return Double(bytesPerSecond ?? 0) * Throttle.lead / weight
+    }
+
     /// The account of a reader that asks now.
     mutating func account(of reader: Reader, at now: ContinuousClock.Instant) -> Account {
       accounts = accounts.filter { now - $0.value.asked <= Throttle.patience }
       var account = accounts[reader.number] ?? Account(taken: least ?? 0, asked: now)
       if !account.isBusy {
         // Who comes back has little claim to what the others had meanwhile.
-        let claim = Double(bytesPerSecond ?? 0) * Throttle.lead
-        account.taken = max(account.taken, (least ?? 0) - claim)
+        account.taken = max(account.taken, (least ?? 0) - lead)
       }
       account.asked = now
       return account
@@ -55,8 +63,8 @@ package final class Throttle: Sendable {
   /// At most so many seconds of budget are saved up: short standstills of the readers are made up for,
   /// and no pause is followed by a burst that counts in ten seconds.
   private static let saved = 0.25
-  /// A reader may be ahead of another by so many seconds of budget: those that stand still for a moment
-  /// keep nobody else from using it.
+  /// A reader may be ahead of another by so many seconds of budget, if they read for as many: those that
+  /// stand still for a moment keep nobody else from using it.
   private static let lead = 0.1
   /// Nobody waits for a reader that has not asked for so long.
   private static let patience = Duration.milliseconds(250)
@@ -98,15 +106,18 @@ package final class Throttle: Sendable {
 
   /// Bytes that one reader may read now, a hundredth of a second's at most; 0 where it has to wait,
   /// `nil` where there is no limit. Whoever gets some tells with ``spend(_:for:)`` what became of it.
-  package func portion(for reader: Reader) -> Int? {
+  ///
+  /// - Parameter weight: for how many it reads, partitions for instance.
+  package func portion(for reader: Reader, weight: Int = 1) -> Int? {
     let now = now()
     return state.withLock { state in
       guard let rate = state.bytesPerSecond else { return nil }
       state.refill(rate, at: now)
-      let account = state.account(of: reader, at: now)
+      var account = state.account(of: reader, at: now)
+      account.weight = Double(max(1, weight))
       state.accounts[reader.number] = account
       let least = state.least ?? account.taken
-      guard state.available > 0, account.taken <= least + Double(rate) * Self.lead else {
+      guard state.available > 0, account.taken <= least + state.lead else {
         // It may have something to read, who knows: the others leave it its part.
         state.accounts[reader.number]?.isBusy = true
         return 0
@@ -121,7 +132,7 @@ package final class Throttle: Sendable {
     state.withLock { state in
       guard state.bytesPerSecond != nil else { return }
       var account = state.account(of: reader, at: now)
-      account.taken += Double(bytes ?? 0)
+      account.taken += Double(bytes ?? 0) / account.weight
       account.isBusy = bytes != nil
       state.accounts[reader.number] = account
       state.available -= Double(bytes ?? 0)

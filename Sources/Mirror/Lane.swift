@@ -146,6 +146,8 @@ package actor Lane {
   /// Never suspends but for the store: a suspended task may go on elsewhere than on this thread.
   private func loop(_ state: inout LaneState) async throws {
     var lastCheckpoint = ContinuousClock.now
+    // Held messages belong to the consumer.
+    defer { for line in state.heldBack.indices { state.heldBack[line].removeAll() } }
     while !stopping.load(ordering: .relaxed), !Task.isCancelled, state.gap == nil {
       let received = try read(&state)
       let served = try serve(&state)
@@ -179,6 +181,9 @@ package actor Lane {
       received += try read(
         .second, budgets.backfill, limits.records / 4 * 3, limits.bytes / 4 * 3, &state)
       try moveCaughtUp(&state)
+    } else {
+      // What is left of it is read again with the tail.
+      state.heldBack[Consumer.Queue.second.rawValue].removeAll()
     }
     return received
   }
@@ -187,28 +192,44 @@ package actor Lane {
     _ queue: Consumer.Queue, _ budget: SharedBudget, _ records: Int, _ bytes: Int,
     _ state: inout LaneState
   ) throws -> Int {
-    guard state.outstandingRecords < records, state.outstandingBytes < bytes else { return 0 }
-    var count = Consumer.batchCapacity
-    if let portion = budget.portion {
-      state.isHeldBack = state.isHeldBack || portion == 0
-      guard portion > 0 else { return 0 }
-      // One alone shows how large they are.
-      count = min(count, max(1, Int(Double(portion) / (state.recordBytes ?? .infinity))))
+    let line = queue.rawValue
+    let hasRoom = state.pendingRecords < records && state.pendingBytes < bytes
+    let portion = budget.portion(for: state.heldBack[line].lineCount)
+    guard portion != nil || state.heldBack[line].count > 0 else {
+      guard hasRoom else { return 0 }
+      state.timing?.begin(queue)
+      let received = try consumer.consume(
+        from: queue, max: Consumer.batchCapacity, timeoutMilliseconds: 0
+      ) { receive($0, &state) }
+      state.timing?.end(queue, isEmpty: received < Consumer.batchCapacity)
+      return received
     }
-    let before = state.outstandingRecords
-    state.timing?.begin(queue)
-    let received = try consumer.consume(from: queue, max: count, timeoutMilliseconds: 0) {
-      receive($0, &state)
+    state.isHeldBack = state.isHeldBack || portion == 0
+    // A queue holds what brokers answered: a megabyte of one partition, or more, then one of the next. So
+    // it is emptied ahead of the budget, and its partitions take turns here.
+    var received = 0
+    if hasRoom {
+      received = try consumer.consume(
+        from: queue, max: Consumer.batchCapacity, timeoutMilliseconds: 0
+      ) { holdBack($0, line, &state) }
     }
-    state.timing?.end(queue, isEmpty: received < count)
-    budget.spend(received > 0 ? state.unspent : nil)
-    if state.unspent > 0 {
-      let average = Double(state.unspent) / Double(max(1, state.outstandingRecords - before))
-      let known = state.recordBytes ?? average
-      state.recordBytes = known + (average - known) / 8
-      state.unspent = 0
-    }
-    return received
+    guard portion != 0 else { return received }
+    let count = state.heldBack[line].count
+    let before = state.outstandingBytes
+    var turns = Turns<HeldMessage>()
+    swap(&turns, &state.heldBack[line])
+    turns.take(bytes: portion ?? .max) { $0.pass { receive($0, &state) } }
+    swap(&turns, &state.heldBack[line])
+    budget.spend(count > 0 ? state.outstandingBytes - before : nil)
+    return received + count - state.heldBack[line].count
+  }
+
+  private func holdBack(
+    _ message: ConsumedMessage, _ line: Int, _ state: inout LaneState
+  ) -> ConsumedMessage.Disposition {
+    guard let index = state.slots.index(message.topicIndex, message.partition) else { return .free }
+    state.heldBack[line].append(HeldMessage(message), bytes: message.byteCount, to: index)
+    return .keep
   }
 
   /// Begins to read the backfill whose turn it is.
@@ -308,7 +329,6 @@ package actor Lane {
     state.slots[index].sent(InFlight(offset: offset, digest: digest, bytes: bytes))
     state.outstandingRecords += 1
     state.outstandingBytes += bytes
-    state.unspent += bytes
     return .keep
   }
 

@@ -9,10 +9,8 @@ struct LaneState {
   /// Records read and not yet reported on.
   var outstandingRecords = 0
   var outstandingBytes = 0
-  /// Bytes read and not yet told to the throttle.
-  var unspent = 0
-  /// Of the last records read, each in bytes: how many fit into a budget's portion.
-  var recordBytes: Double?
+  /// Taken from each queue, and held back by its budget; lines are slots.
+  var heldBack: [Turns<HeldMessage>] = Consumer.Queue.allCases.map { _ in Turns() }
   /// Where somebody asked for it.
   var timing: LaneTiming?
   /// Partitions that are not tail yet.
@@ -31,6 +29,10 @@ struct LaneState {
     self.slots = slots
     backfillLeft = slots.all.count { $0.backfill != nil }
   }
+
+  /// Records read and not stored, those included that are held back.
+  var pendingRecords: Int { heldBack.reduce(outstandingRecords) { $0 + $1.count } }
+  var pendingBytes: Int { heldBack.reduce(outstandingBytes) { $0 + $1.bytes } }
 
   /// Changes a slot, and notes that there is something to checkpoint.
   mutating func change<Result>(_ index: Int, _ body: (inout Slot) -> Result) -> Result {

@@ -61,7 +61,8 @@ struct SharedBudget {
     reader = throttle.reader()
   }
 
-  var portion: Int? { throttle.portion(for: reader) }
+  /// - Parameter partitions: for how many the reader reads: each counts as much as any of another's.
+  func portion(for partitions: Int) -> Int? { throttle.portion(for: reader, weight: partitions) }
 
   func spend(_ bytes: Int?) { throttle.spend(bytes, for: reader) }
 }

@@ -20,6 +20,7 @@ struct ThrottleTests {
   private struct Worker {
     let reader: Throttle.Reader
     let recordBytes: Int
+    let weight: Int
     var next = 0.0
     var taken = 0.0
   }
@@ -29,21 +30,25 @@ struct ThrottleTests {
   ///
   /// Returns: bytes read by each, and the moments of reading with the bytes so far.
   private func simulate(
-    rate: Int64, recordBytes: [Int], standstill: Double, seconds: Double, seed: UInt64
+    rate: Int64, recordBytes: [Int], weights: [Int]? = nil, standstill: Double, seconds: Double,
+    seed: UInt64
   ) -> (shares: [Double], moments: [(time: Double, total: Double)]) {
     var random = RecordGenerator(seed: seed)
     let clock = Clock()
     let throttle = Throttle(bytesPerSecond: rate) { clock.now }
-    var workers = recordBytes.map { Worker(reader: throttle.reader(), recordBytes: $0) }
+    let weights = weights ?? recordBytes.map { _ in 1 }
+    var workers = zip(recordBytes, weights).map {
+      Worker(reader: throttle.reader(), recordBytes: $0, weight: $1)
+    }
     var moments: [(time: Double, total: Double)] = [(0, 0)]
     while clock.seconds < seconds {
       let index = workers.indices.min { workers[$0].next < workers[$1].next }!
       clock.advance(.seconds(max(0, workers[index].next - clock.seconds)))
       let pause = Int.random(in: 0..<50, using: &random) == 0 ? standstill : 0.002
       workers[index].next = clock.seconds + pause * Double.random(in: 0.5...1, using: &random)
-      guard let portion = throttle.portion(for: workers[index].reader), portion > 0 else {
-        continue
-      }
+      let worker = workers[index]
+      guard let portion = throttle.portion(for: worker.reader, weight: worker.weight), portion > 0
+      else { continue }
       let bytes = max(1, portion / workers[index].recordBytes) * workers[index].recordBytes
       throttle.spend(bytes, for: workers[index].reader)
       workers[index].taken += Double(bytes)
@@ -79,6 +84,18 @@ struct ThrottleTests {
       seed: 7)
     let mean = shares.reduce(0, +) / 4
     for share in shares { #expect(abs(share / mean - 1) < 0.1, "shares were \(shares)") }
+  }
+
+  @Test("Who reads for several gets as much for each, and the rate is kept all the same")
+  func weights() {
+    let weights = [1, 3, 40, 8]
+    let (shares, moments) = simulate(
+      rate: 4 << 20, recordBytes: [1000, 100, 10_000, 300], weights: weights, standstill: 0.1,
+      seconds: 20, seed: 9)
+    let each = zip(shares, weights).map { $0 / Double($1) }
+    let mean = shares.reduce(0, +) / 52
+    for share in each { #expect(abs(share / mean - 1) < 0.1, "shares were \(each)") }
+    #expect(abs(moments.last!.total / 20 / Double(4 << 20) - 1) < 0.05)
   }
 
   @Test("Who reads records without a byte, tombstones without a key, keeps its claim")

@@ -4,7 +4,7 @@ import Mirror
 import TestSupport
 import Testing
 
-/// One topic on both clusters, a map in memory, and mirrors between the two.
+/// One topic on both clusters or several, a map in memory, and mirrors between the two.
 struct MirrorFixture {
   let sandbox: Sandbox
   let connections: [ClusterRole: ClusterConnection]
@@ -13,18 +13,26 @@ struct MirrorFixture {
   let store: InMemoryMapStore
   private let log = LogLines()
 
-  init(partitions: Int32 = 1, config: [String: String] = [:]) async throws {
+  /// - Parameter partitions: of each topic.
+  init(topics: Int = 1, partitions: Int32 = 1, config: [String: String] = [:]) async throws {
     sandbox = try await Sandbox.shared.value
     var connections: [ClusterRole: ClusterConnection] = [:]
     for role in ClusterRole.allCases {
       connections[role] = await sandbox.connection(role, logger: log.logger)
     }
     self.connections = connections
-    let from = try await sandbox.topic(on: .source, partitions: partitions, config: config)
-    let to = try await sandbox.topic(on: .target, partitions: partitions, config: config)
-    sources = (0..<partitions).map { TopicPartition(from, $0) }
-    targets = Dictionary(
-      uniqueKeysWithValues: sources.map { ($0, TopicPartition(to, $0.partition)) })
+    var sources: [TopicPartition] = []
+    var targets: [TopicPartition: TopicPartition] = [:]
+    for _ in 0..<topics {
+      let from = try await sandbox.topic(on: .source, partitions: partitions, config: config)
+      let to = try await sandbox.topic(on: .target, partitions: partitions, config: config)
+      for number in 0..<partitions {
+        sources.append(TopicPartition(from, number))
+        targets[TopicPartition(from, number)] = TopicPartition(to, number)
+      }
+    }
+    self.sources = sources
+    self.targets = targets
     store = InMemoryMapStore(targets)
   }
 

@@ -190,10 +190,15 @@ actor RekeyLane {
   /// The budget that counts now, and how many records may be taken at once.
   private func portion() -> (SharedBudget, Int) {
     if isBackfill, hurrying.load(ordering: .relaxed) { endBackfill() }
-    guard isBackfill else { return (budgets.tail, budgets.tail.portion == 0 ? 0 : 1024) }
-    let isTurn = settings.order.isTurn(of: settings.priority) && budgets.backfill.portion != 0
+    let budget = isBackfill ? budgets.backfill : budgets.tail
+    if isBackfill, !settings.order.isTurn(of: settings.priority) { return (budget, 0) }
+    let behind = next.indices.count { (met[$0] ?? Offset(-1)) < next[$0] }
+    switch budget.portion(for: behind) {
+    case nil: return (budget, 1024)
+    case 0: return (budget, 0)
     // A portion is time's share of the rate: a few records at once keep near it.
-    return (budgets.backfill, isTurn ? (budgets.backfill.portion == nil ? 1024 : 64) : 0)
+    default: return (budget, 64)
+    }
   }
 
   private func endBackfill() {
