@@ -90,8 +90,19 @@ package actor Sandbox {
   package func writeTransactions(
     _ steps: [String], to partition: TopicPartition, on role: ClusterRole
   ) async throws {
-    let process = try Self.script(
-      "transact.py", [direct[role]!, partition.topic, String(partition.partition)] + steps)
+    try await transact([partition.topic, String(partition.partition)] + steps, role)
+  }
+
+  /// As ``writeTransactions(_:to:on:)``, over a topic's partitions: record n has the key `key K`, where K is
+  /// n modulo `keys`, and goes to partition K, modulo their number.
+  package func writeTransactions(
+    _ steps: [String], to topic: String, partitions: Int, keys: Int, on role: ClusterRole
+  ) async throws {
+    try await transact([topic, String(partitions), "keys:\(keys)"] + steps, role)
+  }
+
+  private func transact(_ arguments: [String], _ role: ClusterRole) async throws {
+    let process = try Self.script("transact.py", [direct[role]!] + arguments)
     try await withCheckedThrowingContinuation { continuation in
       process.terminationHandler = { _ in continuation.resume() }
       do { try process.run() } catch { continuation.resume(throwing: error) }

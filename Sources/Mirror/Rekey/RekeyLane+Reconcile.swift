@@ -65,8 +65,8 @@ extension RekeyLane {
     }
   }
 
-  /// The cut from which on all is read again: the one before the last, if its round can still be read on
-  /// both sides, or an earlier one where the destination has lost its tail.
+  /// The cut from which on all is read again: the one before the last round that holds a record, if that can
+  /// still be read on both sides, or an earlier one where the destination has lost its tail.
   private func start(_ cuts: [RekeyCut], _ logs: Logs) throws(MirrorFault) -> Int {
     func isOwnRound(_ index: Int) -> Bool {
       index > 0 && cuts[index].kind == RekeyCut.Kind(direction)
@@ -84,7 +84,11 @@ extension RekeyLane {
       guard isOwnRound(first) else { throw truncated(cuts[cuts.count - 1], logs) }
       first -= 1
     }
-    if first == cuts.count - 1, isOwnRound(first), canCompare(first - 1) { first -= 1 }
+    guard first == cuts.count - 1 else { return first }
+    while isOwnRound(first), canCompare(first - 1) {
+      first -= 1
+      if cuts[first + 1].records > 0 { break }
+    }
     return first
   }
 

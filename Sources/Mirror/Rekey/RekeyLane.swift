@@ -99,6 +99,7 @@ actor RekeyLane {
       guard heldCount > 0 else {
         noteEnd()
         tell(cut)
+        if ContinuousClock.now - last > Self.rest { cut = try await passOver(after: cut) }
         wakeUp.wait(milliseconds: 100)
         continue
       }
@@ -116,6 +117,26 @@ actor RekeyLane {
       }
       last = .now
     }
+    if !Task.isCancelled { _ = try await passOver(after: cut) }
+  }
+
+  /// After so long without a record it is worth a cut where the origin's logs end.
+  private static let rest = Duration.seconds(2)
+
+  /// Notes a cut behind what nobody can read, transactions' markers and aborted records, if such stands
+  /// behind the last one: retention may take that together with all before it, and no record is missing then.
+  /// No round ends there, for some groups commit the offset behind the last record that they have read.
+  private func passOver(after cut: RekeyCut) async throws -> RekeyCut {
+    let known = cut.ends(on: direction.origin)
+    let end = known.indices.map { index in
+      guard let met = met[index], met >= next[index], held[index].isEmpty else {
+        return known[index]
+      }
+      return max(known[index], met)
+    }
+    guard end != known else { return cut }
+    try await store.begin(topic.source, direction, to: end)
+    return try await carry(takeRound(upTo: end), after: cut, to: end)
   }
 
   nonisolated func stop() {
