@@ -159,13 +159,18 @@ package struct RekeyComparator: Sendable {
     }
     var left: [RecordDigest: [Offset]] = [:]
     for record in found.reversed() { left[record.digest, default: []].append(record.offset) }
+    var pairs: [(item: Item, twin: Offset)] = []
     for item in items {
-      guard let twin = left[item.wanted.digest]?.popLast() else {
+      if let twin = left[item.wanted.digest]?.popLast() {
+        pairs.append((item, twin))
+      } else {
         add(
           isForward ? .missing(source: item.offset) : .extra(target: item.offset), item.partition)
-        continue
       }
-      guard twin != item.wanted.offset else { continue }
+    }
+    // What is missing or too much moves all that comes behind it, which therefore is not out of order.
+    let inOrder = Self.longestAscent(pairs.map(\.twin))
+    for (index, (item, twin)) in pairs.enumerated() where !inOrder.contains(index) {
       add(
         .reordered(
           source: isForward ? item.offset : twin, target: isForward ? twin : item.offset),
@@ -175,5 +180,29 @@ package struct RekeyComparator: Sendable {
       add(isForward ? .extra(target: twin) : .missing(source: twin), number)
     }
     return verdicts.sorted { $0.key < $1.key }.map(\.value)
+  }
+
+  /// The indexes of as many of `offsets` as possible that ascend. No two are equal.
+  private static func longestAscent(_ offsets: [Offset]) -> Set<Int> {
+    // At n stands the index of the least offset that n others can ascend to, and before each index the one
+    // that it ascended from.
+    var tops: [Int] = []
+    var before: [Int?] = []
+    for (index, offset) in offsets.enumerated() {
+      var (low, high) = (0, tops.count)
+      while low < high {
+        let middle = (low + high) / 2
+        if offsets[tops[middle]] < offset { low = middle + 1 } else { high = middle }
+      }
+      before.append(low > 0 ? tops[low - 1] : nil)
+      if low == tops.count { tops.append(index) } else { tops[low] = index }
+    }
+    var found: Set<Int> = []
+    var next = tops.last
+    while let index = next {
+      found.insert(index)
+      next = before[index]
+    }
+    return found
   }
 }
