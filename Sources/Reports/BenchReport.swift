@@ -83,6 +83,9 @@ package struct BenchReport: Codable, Sendable {
   package let idlePartitions: Int32
   package let codec: String
   package let lanes: Int
+  /// Partitions that the mirror dealt the records to by their keys; `nil` where it copied each partition to
+  /// one of the same number.
+  package let rekeyTo: Int32?
   /// A consume-produce loop without offset map, digests or journal, one thread; a run each round.
   package var bare: [Copy] = []
   /// Ferry's mirror, with all of them; a run each round.
@@ -96,13 +99,15 @@ package struct BenchReport: Codable, Sendable {
   package var left: [String] = []
 
   package init(
-    recordBytes: Int, partitions: Int32, idlePartitions: Int32, codec: String, lanes: Int
+    recordBytes: Int, partitions: Int32, idlePartitions: Int32, codec: String, lanes: Int,
+    rekeyTo: Int32? = nil
   ) {
     self.recordBytes = recordBytes
     self.partitions = partitions
     self.idlePartitions = idlePartitions
     self.codec = codec
     self.lanes = lanes
+    self.rekeyTo = rekeyTo
   }
 
   /// Ferry's speed as a share of the bare loop's: the median of the rounds.
@@ -128,8 +133,9 @@ extension BenchReport {
   package var text: String {
     let records = bare.first?.records ?? 0
     let idle = idlePartitions > 0 ? " and \(idlePartitions) idle ones" : ""
+    let rekeyed = rekeyTo.map { ", rekeyed to \($0)" } ?? ""
     var text =
-      "\(records) records of \(recordBytes) bytes in \(partitions) partitions\(idle), codec \(codec), "
+      "\(records) records of \(recordBytes) bytes in \(partitions) partitions\(idle)\(rekeyed), codec \(codec), "
       + "\(lanes) lane\(lanes == 1 ? "" : "s"), \(bare.count) rounds\n\n"
     text += Table.markdown(
       ["", "records/s", "MB/s", "records/CPU-s"],

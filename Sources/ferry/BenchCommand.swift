@@ -25,6 +25,9 @@ struct BenchCommand: AsyncParsableCommand {
   @Option(help: "Bytes of each record's value, at least 8.") var size = 1000
   @Option(help: "Partitions to spread them over.") var partitions: Int32 = 8
   @Option(help: "Empty partitions to mirror along.") var idlePartitions: Int32 = 0
+  @Option(
+    help: "Deal the records to so many partitions by their keys, as `order: rekey` does.")
+  var rekeyTo: Int32?
   @Option(help: "Compression: none, gzip, snappy, lz4 or zstd.") var codec = "none"
   @Option(help: "Lanes of the mirror. By default as a migration would choose.") var lanes: Int?
   @Option(help: "Bound of the mirror's memory, in MiB.") var memory: Int64 = 512
@@ -52,6 +55,11 @@ struct BenchCommand: AsyncParsableCommand {
         "--records, --partitions, --lanes, --rounds and --tail-seconds are at least 1, --size 8, --memory 16."
       )
     }
+    guard rekeyTo ?? 1 > 0 else { throw ValidationError("--rekey-to is at least 1.") }
+    guard rekeyTo == nil || (lanes == nil && idlePartitions == 0) else {
+      throw ValidationError(
+        "--rekey-to copies one topic on one thread: leave --lanes and --idle-partitions out.")
+    }
     let codecs = ["none", "gzip", "snappy", "lz4", "zstd"]
     guard codecs.contains(codec) else {
       throw ValidationError("--codec is one of \(codecs.joined(separator: ", ")).")
@@ -71,6 +79,7 @@ struct BenchCommand: AsyncParsableCommand {
     options.idlePartitions = idlePartitions
     options.codec = codec
     options.lanes = lanes
+    options.rekeyTo = rekeyTo
     options.memoryBytes = memory << 20
     options.rounds = rounds
     options.tailRate = tailRate

@@ -71,6 +71,33 @@ class BenchTests(unittest.TestCase):
             self.assertEqual(process.wait(60), 130, scenario.tail())
             self.assertEqual(self.left(scenario), [])
 
+    def test_it_measures_a_rekeyed_topic(self) -> None:
+        with Scenario(records=10) as scenario:
+            clusters = ["--source", scenario.source, "--target", scenario.target]
+            arguments = [
+                "bench", *clusters, "--records", "3000", "--size", "64", "--partitions", "3",
+                "--rekey-to", "5", "--rounds", "1", "--tail-rate", "200", "--tail-seconds", "2",
+            ]  # fmt: skip
+            answer = scenario.ferry(*arguments, "--json", plan=False)
+            self.assertEqual(answer.returncode, 0, answer.stderr)
+            report = json.loads(answer.stdout)
+            self.assertEqual((report["partitions"], report["rekeyTo"]), (3, 5))
+            for way in ("bare", "mirror"):
+                self.assertEqual([copy["records"] for copy in report[way]], [3000])
+                self.assertGreater(report[way][0]["seconds"], 0)
+            # All of the tail was read from the five partitions.
+            self.assertEqual(report["tail"]["records"], 400)
+            self.assertGreater(report["tail"]["target"]["p50"], 0)
+            # What a lane of other topics spends on a record is not measured here.
+            self.assertNotIn("handling", report["tail"])
+            self.assertEqual(self.left(scenario), [])
+
+            answer = scenario.ferry(*arguments, "--tail-rate", "0", plan=False)
+            self.assertEqual(answer.returncode, 0, answer.stderr)
+            self.assertIn("in 3 partitions, rekeyed to 5,", answer.stdout)
+            self.assertRegex(answer.stdout, r"ratio: \d+\.\d+ of the bare loop's speed")
+            self.assertEqual(self.left(scenario), [])
+
     def test_bad_arguments_are_refused(self) -> None:
         with Scenario(records=10) as scenario:
             for arguments in (
@@ -78,6 +105,9 @@ class BenchTests(unittest.TestCase):
                 ["--source", "localhost:1"],
                 ["--source", "localhost:1", "--target", "localhost:2", "--size", "3"],
                 ["--source", "localhost:1", "--target", "localhost:2", "--codec", "zip"],
+                ["--source", "localhost:1", "--target", "localhost:2", "--rekey-to", "0"],
+                ["--source", "localhost:1", "--target", "localhost:2", "--rekey-to", "4"]
+                + ["--lanes", "2"],
             ):
                 self.assertEqual(scenario.ferry("bench", *arguments, plan=False).returncode, 2)
             answer = scenario.ferry(

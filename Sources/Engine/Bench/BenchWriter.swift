@@ -15,10 +15,14 @@ actor BenchWriter {
   /// Bytes of which values are cut: half noise, half text, so that codecs have something to do.
   private let pool: [UInt8]
   private let size: Int
+  private let hasKeys: Bool
 
+  /// - Parameter hasKeys: each record gets a key of its own, which does not say where it goes.
   init(
-    _ connection: ClusterConnection, topic: String, partitions: Int32, size: Int, codec: String
+    _ connection: ClusterConnection, topic: String, partitions: Int32, size: Int, codec: String,
+    hasKeys: Bool
   ) throws(KafkaError) {
+    self.hasKeys = hasKeys
     producer = try Producer(
       connection, properties: ["compression.codec": codec, "linger.ms": "1"])
     self.topic = try producer.index(of: topic)
@@ -89,7 +93,9 @@ actor BenchWriter {
 
   private func write(_ number: Int64, value: [UInt8]) throws(KafkaError) {
     try producer.produce(
-      Record(key: nil, value: value, timestamp: Self.epoch + number), to: topic,
+      Record(
+        key: hasKeys ? Array("\(number)".utf8) : nil, value: value,
+        timestamp: Self.epoch + number), to: topic,
       partition: Int32(number % Int64(partitions)), token: 1)
   }
 

@@ -22,6 +22,9 @@ package struct MirrorBench: Sendable {
     package var codec = "none"
     /// `nil`: as a migration would choose.
     package var lanes: Int?
+    /// Records have keys, and Ferry deals them to so many partitions by them, on its one thread for a rekeyed
+    /// topic. The bare loop copies them to as many as they are in.
+    package var rekeyTo: Int32?
     package var memoryBytes: Int64 = 512 << 20
     package var rounds = 3
     /// Records a second of the latency measurement; 0 leaves it out.
@@ -75,17 +78,19 @@ package struct MirrorBench: Sendable {
   private func measure(
     _ made: MadeTopics, _ onStep: @escaping @Sendable (String, String) -> Void
   ) async throws -> BenchReport {
-    let lanes = options.lanes ?? LaneShares.automatic(Int(options.partitions))
+    let automatic = options.rekeyTo == nil ? LaneShares.automatic(Int(options.partitions)) : 1
+    let lanes = options.lanes ?? automatic
     var report = BenchReport(
       recordBytes: options.size, partitions: options.partitions,
-      idlePartitions: options.idlePartitions, codec: options.codec, lanes: lanes)
+      idlePartitions: options.idlePartitions, codec: options.codec, lanes: lanes,
+      rekeyTo: options.rekeyTo)
     try await create(name, .source, options.partitions, made)
     if options.idlePartitions > 0 {
       try await create("\(name).idle", .source, options.idlePartitions, made)
     }
     let writer = try BenchWriter(
       source, topic: name, partitions: options.partitions, size: options.size,
-      codec: options.codec)
+      codec: options.codec, hasKeys: options.rekeyTo != nil)
     let total = options.records
     try await writer.fill(total) {
       onStep("write records to the source", " (\($0) of \(total))")
@@ -127,7 +132,7 @@ package struct MirrorBench: Sendable {
     _ topic: String, _ lanes: Int, _ made: MadeTopics
   ) async throws -> BenchReport.Copy {
     let mirror = try await mirror(to: topic, lanes, made)
-    while mirror.progress.all.isEmpty { try await mirror.check() }
+    while !mirror.isReady { try await mirror.check() }
     let usage = ProcessUsage()
     while mirror.stored < options.records { try await mirror.check() }
     let copy = copy(since: usage)
@@ -147,7 +152,7 @@ package struct MirrorBench: Sendable {
     // The tail begins when all before it has been copied.
     while mirror.stored < options.records { try await mirror.check() }
     let sourceEnds = try await sourceAdmin.offsets(.end, of: partitions)
-    let copies = partitions.map { TopicPartition(topic, $0.partition) }
+    let copies = (0..<(options.rekeyTo ?? options.partitions)).map { TopicPartition(topic, $0) }
     let targetEnds = try await targetAdmin.offsets(.end, of: copies)
     sending.reset()
     meter.reset()
@@ -185,55 +190,19 @@ package struct MirrorBench: Sendable {
       bytes: options.records * Int64(options.size))
   }
 
-  // Ferry's mirror, with a journal in a file of its own.
-
-  private struct RunningMirror {
-    let replicator: Replicator
-    let task: Task<Void, any Error>
-    let directory: URL
-
-    var progress: MirrorProgress { replicator.progress }
-    var stored: Int64 { progress.all.values.reduce(0) { $0 + $1.records } }
-
-    /// Waits a moment, and throws what has gone wrong.
-    func check() async throws {
-      for fault in progress.all.values.compactMap(\.fault) {
-        throw EngineError.partitionStopped(fault)
-      }
-      do { try await Task.sleep(for: .milliseconds(5)) } catch {
-        try await stop()
-        throw error
-      }
-    }
-
-    func stop() async throws {
-      await replicator.stop()
-      try await task.value
-      try FileManager.default.removeItem(at: directory)
-    }
-  }
-
+  /// Starts Ferry's mirror.
   private func mirror(
     to topic: String, _ lanes: Int, _ made: MadeTopics, statistics: SendLatency? = nil,
     meter: LaneMeter? = nil
-  ) async throws -> RunningMirror {
-    try await create(topic, .target, options.partitions, made)
-    var pairs = partitions.map { ($0, TopicPartition(topic, $0.partition)) }
+  ) async throws -> BenchedMirror {
+    try await create(topic, .target, options.rekeyTo ?? options.partitions, made)
+    var pairs = partitions.map { (source: $0, target: TopicPartition(topic, $0.partition)) }
     if options.idlePartitions > 0 {
       try await create("\(topic).idle", .target, options.idlePartitions, made)
       pairs += (0..<options.idlePartitions).map {
         (TopicPartition("\(name).idle", $0), TopicPartition("\(topic).idle", $0))
       }
     }
-    let directory = FileManager.default.temporaryDirectory.appendingPathComponent(topic)
-    try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
-    let journal = try MigrationJournal.open(
-      at: directory.appendingPathComponent("bench.db").path, mode: .create(migration: "bench"))
-    let lease = try journal.acquireLease(holder: .current, duration: .seconds(86400))
-    for (source, target) in pairs {
-      _ = try journal.registerPartition(source: source, target: target, lease: lease)
-    }
-    let store = try JournalMapStore(Ledger(journal, lease: lease))
     var destination = target
     if let statistics {
       var properties = target.properties
@@ -241,15 +210,23 @@ package struct MirrorBench: Sendable {
       destination = ClusterConnection(name: target.name, properties: properties, logger: logger)
       destination.onStatistics = { statistics.take($0) }
     }
-    let replicator = Replicator(
-      direction: .forward, origin: source, destination: destination, store: store,
-      lanes: lanes,
-      limits: MirrorControl.limits(memoryBytes: options.memoryBytes), meter: meter,
-      logger: logger)
-    let sources = pairs.map(\.0)
-    return RunningMirror(
-      replicator: replicator, task: Task { try await replicator.run(sources) },
-      directory: directory)
+    var limits = MirrorControl.limits(memoryBytes: options.memoryBytes)
+    guard let rekeyTo = options.rekeyTo else {
+      return try BenchedMirror(pairs, named: topic) { store in
+        Replicator(
+          direction: .forward, origin: source, destination: destination, store: store,
+          lanes: lanes, limits: limits, meter: meter, logger: logger)
+      }
+    }
+    limits.records = min(limits.records, RekeyMirror.largestRound)
+    let rekeyed = RekeyTopic(
+      source: name, target: topic, sourceCount: Int(options.partitions),
+      targetCount: Int(rekeyTo))
+    return try BenchedMirror(rekeyed, named: topic) { store in
+      RekeyMirror(
+        rekeyed, direction: .forward, origin: source, destination: destination, store: store,
+        settings: RekeyMirror.Settings(limits: limits), logger: logger)
+    }
   }
 
   // Topics.
