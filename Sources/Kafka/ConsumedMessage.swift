@@ -54,6 +54,16 @@ package import KafkaModel
     unsafe Self.bytes(pointer.pointee.key, pointer.pointee.key_len)
   }
 
+  /// Where its key puts it among `count` partitions: see ``Murmur2/partition(of:from:count:)``. Nothing is
+  /// copied.
+  package func murmur2Partition(count: Int32) -> Int32 {
+    guard let start = unsafe pointer.pointee.key else { return partition % count }
+    let key = unsafe UnsafeBufferPointer(
+      start: UnsafePointer(start.assumingMemoryBound(to: UInt8.self)),
+      count: pointer.pointee.key_len)
+    return Murmur2.partition(of: unsafe Span(_unsafeElements: key), count: count)
+  }
+
   package var isTombstone: Bool { unsafe pointer.pointee.payload == nil }
 
   /// A copy of everything in the record.

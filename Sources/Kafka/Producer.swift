@@ -17,6 +17,8 @@ package import KafkaModel
     package let message: ConsumedMessage?
     /// The token given to ``produce(_:to:partition:token:)``.
     package let token: Int
+    /// Where the record was sent to.
+    package let partition: Int32
     /// Where the record stands now. Negative where the broker did not say.
     package let offset: Offset
     let code: rd_kafka_resp_err_t
@@ -172,14 +174,19 @@ package import KafkaModel
     while let report = unsafe rd_kafka_event_message_next(event) {
       let code = unsafe report.pointee.err
       let offset = Offset(unsafe report.pointee.offset)
+      let partition = unsafe report.pointee.partition
       guard let opaque = unsafe report.pointee._private else { continue }
       let bits = Int(bitPattern: opaque)
       if bits & 1 == 1 {
-        onDelivery(Delivery(message: nil, token: bits >> 1, offset: offset, code: code))
+        onDelivery(
+          Delivery(
+            message: nil, token: bits >> 1, partition: partition, offset: offset, code: code))
       } else {
         let pointer = unsafe opaque.assumingMemoryBound(to: rd_kafka_message_t.self)
         let message = unsafe ConsumedMessage(pointer: pointer)
-        onDelivery(Delivery(message: message, token: 0, offset: offset, code: code))
+        onDelivery(
+          Delivery(
+            message: message, token: 0, partition: partition, offset: offset, code: code))
         unsafe rd_kafka_message_destroy(pointer)
       }
     }

@@ -2,7 +2,9 @@
 package enum Murmur2 {
   /// 32-bit MurmurHash2 with Kafka's seed (`Utils.murmur2`, clients of Apache Kafka 3.9; the same as
   /// `rd_murmur2` of librdkafka).
-  package static func hash(_ bytes: [UInt8]) -> Int32 {
+  package static func hash(_ bytes: [UInt8]) -> Int32 { hash(bytes.span) }
+
+  package static func hash(_ bytes: borrowing Span<UInt8>) -> Int32 {
     let factor: UInt32 = 0x5bd1_e995
     var hash = 0x9747_b28c ^ UInt32(truncatingIfNeeded: bytes.count)
     let whole = bytes.count & ~3
@@ -17,7 +19,7 @@ package enum Murmur2 {
       hash ^= word
     }
     if whole < bytes.count {
-      for (place, byte) in bytes[whole...].enumerated() { hash ^= UInt32(byte) << (8 * place) }
+      for place in whole..<bytes.count { hash ^= UInt32(bytes[place]) << (8 * (place - whole)) }
       hash &*= factor
     }
     hash ^= hash >> 13
@@ -33,6 +35,11 @@ package enum Murmur2 {
   /// - Parameter origin: the partition that the record stands in.
   package static func partition(of key: [UInt8]?, from origin: Int32, count: Int32) -> Int32 {
     guard let key else { return origin % count }
-    return (hash(key) & 0x7fff_ffff) % count
+    return partition(of: key.span, count: count)
+  }
+
+  /// As ``partition(of:from:count:)``, of a record that has a key.
+  package static func partition(of key: borrowing Span<UInt8>, count: Int32) -> Int32 {
+    (hash(key) & 0x7fff_ffff) % count
   }
 }

@@ -21,6 +21,8 @@ actor RekeyLane {
   let progress: MirrorProgress
   private let producer: Producer
   private let producerTopic: Int
+  /// Partitions of the destination.
+  private let places: Int32
   private let wakeUp = WakeUp()
   private let hasher = RecordHasher()
   private let budgets: SharedBudgets
@@ -38,10 +40,14 @@ actor RekeyLane {
   private var isBackfill = false
   private var failure: (any Error)?
 
+  /// A record, and what is asked of it while it waits: the message itself has left the processor's caches.
   struct Held {
     let held: HeldMessage
     let digest: RecordDigest
-    var offset: Offset { held.message.offset }
+    let offset: Offset
+    let bytes: Int
+    /// The destination's partition that it belongs to.
+    let place: Int32
   }
 
   init(
@@ -70,6 +76,7 @@ actor RekeyLane {
     originAdmin = try Admin(origin)
     destinationAdmin = try Admin(destination, readCommitted: false)
     destinationReader = try PartitionReader(destination)
+    places = Int32(topic.count(on: direction.destination))
     let count = topic.count(on: direction.origin)
     held = Array(repeating: [], count: count)
     next = Array(repeating: Offset(0), count: count)
@@ -233,11 +240,13 @@ actor RekeyLane {
     switch message.kind {
     case .record:
       guard message.offset >= next[partition] else { return .free }
-      held[partition].append(
-        Held(held: HeldMessage(message), digest: hasher.digest(message)))
+      let item = Held(
+        held: HeldMessage(message), digest: hasher.digest(message), offset: message.offset,
+        bytes: message.byteCount, place: message.murmur2Partition(count: places))
+      held[partition].append(item)
       heldCount += 1
-      heldBytes += message.byteCount
-      next[partition] = message.offset + 1
+      heldBytes += item.bytes
+      next[partition] = item.offset + 1
       return .keep
     case .endOfPartition:
       met[partition] = max(met[partition] ?? message.offset, message.offset)
@@ -257,21 +266,23 @@ actor RekeyLane {
 
   /// Takes out of what was read all that lies before `end`, dealt to the destination's partitions.
   func takeRound(upTo end: [Offset]) -> RekeyRound<Held> {
-    let count = topic.count(on: direction.destination)
-    var round = RekeyRound<Held>(partitions: count)
+    var round = RekeyRound<Held>(partitions: Int(places))
     for partition in held.indices {
-      let taken = held[partition].prefix { $0.offset < end[partition] }
+      let count =
+        held[partition].firstIndex { $0.offset >= end[partition] } ?? held[partition].count
+      guard count > 0 else { continue }
+      let taken = held[partition].prefix(count)
+      held[partition] = Array(held[partition].dropFirst(count))
+      var bytes = 0
       for item in taken {
-        let place = Murmur2.partition(
-          of: item.held.message.key, from: Int32(partition), count: Int32(count))
-        round.add(item, to: place)
-        carried[partition].records += 1
-        carried[partition].bytes += Int64(item.held.message.byteCount)
-        carried[partition].timestamp = item.held.message.timestamp
-        heldBytes -= item.held.message.byteCount
+        round.add(item, to: item.place)
+        bytes += item.bytes
       }
-      heldCount -= taken.count
-      held[partition].removeFirst(taken.count)
+      carried[partition].records += Int64(count)
+      carried[partition].bytes += Int64(bytes)
+      carried[partition].timestamp = taken.last?.held.message.timestamp
+      heldCount -= count
+      heldBytes -= bytes
     }
     return round
   }
@@ -343,9 +354,7 @@ actor RekeyLane {
     if let error = producer.error(of: delivery) {
       return error.refusesRecord ? refused(message, error) : error
     }
-    let place = Int(
-      Murmur2.partition(
-        of: message.key, from: message.partition, count: Int32(expected.count)))
+    let place = Int(delivery.partition)
     guard delivery.offset == expected[place] else {
       return KafkaError.unexpectedOffset(
         delivery.offset, expected: expected[place],
