@@ -88,9 +88,11 @@ struct RekeyLogTests {
     let fixture = try await RekeyFixture()
     try await transact(["commit:40", "abort:7", "commit:5", "abort:3"], fixture, on: .source)
     #expect(try await fixture.mirror() == nil)
-    let cuts = await fixture.store.cuts.suffix(2)
-    #expect(cuts.map(\.records) == [45, 0])
-    #expect(cuts.first?.target == cuts.last?.target)
+    // A slow broker gives the records out in several rounds.
+    let cuts = await fixture.store.cuts
+    #expect(cuts.reduce(0) { $0 + $1.records } == 45)
+    #expect(cuts.last?.records == 0)
+    #expect(cuts.last?.target == cuts.dropLast().last?.target)
     // Started again, it looks at the round before.
     #expect(try await fixture.mirror() == nil)
     try await drop(before: try await fixture.ends(.source), fixture)
