@@ -10,18 +10,22 @@ struct BenchedMirror {
   private protocol Work: Sendable {
     var progress: MirrorProgress { get }
     func stop() async
+    /// Waits until its clients are gone, once it has ended: what is measured next has the machine for itself.
+    func close() async
   }
 
   private struct Ordinary: Work {
     let replicator: Replicator
     var progress: MirrorProgress { replicator.progress }
     func stop() async { await replicator.stop() }
+    func close() async { await replicator.close() }
   }
 
   private struct Rekeyed: Work {
     let mirror: RekeyMirror
     var progress: MirrorProgress { mirror.progress }
     func stop() async { await mirror.stop() }
+    func close() async {}
   }
 
   private let work: any Work
@@ -96,6 +100,7 @@ struct BenchedMirror {
   func stop() async throws {
     await work.stop()
     try await task.value
+    await work.close()
     try FileManager.default.removeItem(at: directory)
   }
 }
