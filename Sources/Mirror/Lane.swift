@@ -76,8 +76,8 @@ package actor Lane {
   }
 
   /// Copies until ``stop()``, cancellation, or an error that ends the producer. In every case all that
-  /// is known to be stored is checkpointed before it returns, and nothing is written afterwards; ``close()``
-  /// is still to be called.
+  /// is known to be stored is checkpointed before it returns, and nothing is written afterwards: its clients
+  /// are closed after an error, and otherwise have nothing left to write.
   ///
   /// Throws: ``KafkaError`` - the producer met a fatal error; or the store's error.
   package func run(_ partitions: [LanePartition]) async throws {
@@ -125,7 +125,7 @@ package actor Lane {
     }
   }
 
-  /// Ends ``run()`` soon.
+  /// Ends ``run(_:)`` soon.
   package nonisolated func stop() {
     stopping.store(true, ordering: .relaxed)
     wakeUp.wake()
@@ -137,7 +137,7 @@ package actor Lane {
     wakeUp.wake()
   }
 
-  /// Ends both clients, which takes as long as the fetch that is under way.
+  /// Ends both clients, if they have not ended yet, which takes as long as the fetch that is under way.
   func close() {
     producer.close(discarding: true)
     consumer.close()

@@ -93,8 +93,7 @@ package actor Replicator {
   /// - Parameter isFresh: see ``Reconciler/reconcile(_:stillness:isFresh:)``; of the first start.
   /// Throws: the store's error; ``KafkaError`` - a topic has been unknown for a minute: it is gone.
   package func run(_ sources: [TopicPartition], isFresh: Bool = false) async throws {
-    var pause = Self.shortestPause
-    var unknownSince: ContinuousClock.Instant?
+    var startOver = StartOver()
     var isFresh = isFresh
     while !stopping, !Task.isCancelled {
       let start = ContinuousClock.now
@@ -104,31 +103,19 @@ package actor Replicator {
         progress.trouble = nil
         return
       } catch let error as KafkaError {
-        guard !stopping else {
+        guard !stopping, !Task.isCancelled else {
           logger.notice(
             "\(direction.rawValue) mirror stops; its next start compares what is in doubt: \(error.summary)"
           )
           return
         }
-        if ContinuousClock.now - start > Self.soundRun {
-          // It had been at work: this is another trouble.
-          pause = Self.shortestPause
-          unknownSince = nil
-        }
-        // A broker that starts may not know its topics yet.
-        unknownSince = error.isUnknownTopic ? unknownSince ?? .now : nil
-        if let unknownSince, .now - unknownSince > Self.patienceWithUnknown { throw error }
+        let pause = try startOver.pause(after: error, of: start)
         progress.trouble = error.summary
         logger.notice("\(direction.rawValue) mirror starts over: \(error.summary)")
         try? await Task.sleep(for: pause)
-        pause = min(pause * 2, .seconds(5))
       }
     }
   }
-
-  private static let shortestPause = Duration.milliseconds(200)
-  private static let soundRun = Duration.seconds(30)
-  private static let patienceWithUnknown = Duration.seconds(60)
 
   /// Ends ``run(_:)`` after what is in flight has been stored.
   package func stop() async {
@@ -223,7 +210,10 @@ package actor Replicator {
 
   private func runLanes(_ work: [(lane: Lane, share: [LanePartition])]) async throws {
     running = work.map(\.lane)
-    defer { running = [] }
+    defer {
+      running = []
+      closing = Task { for (lane, _) in work { await lane.close() } }
+    }
     // Before any lane looks whose turn it is. Each takes its own out again.
     for partition in work.map(\.share).joined() where partition.isBackfill {
       order.add(partition.priority)
@@ -239,6 +229,5 @@ package actor Replicator {
         throw error
       }
     }
-    closing = Task { for (lane, _) in work { await lane.close() } }
   }
 }

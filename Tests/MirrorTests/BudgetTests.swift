@@ -64,13 +64,7 @@ struct BudgetTests {
     }
     // Changed while running.
     budgets.backfill.bytesPerSecond = nil
-    for (partition, records) in zip(fixture.sources, records) {
-      try await running.until(partition) { $0.position == Offset(Int64(records.count)) }
-    }
-    try await running.stop()
-    for (partition, records) in zip(fixture.sources, records) {
-      try await fixture.expectExact(partition, records)
-    }
+    try await fixture.expectAllCopied(by: running, records)
   }
 
   @Test("Backfill that has no budget left does not hold up the tail, in one and the same lane")

@@ -96,6 +96,17 @@ struct MirrorFixture {
     return running.replicator.progress.all
   }
 
+  /// Lets a mirror copy all partitions to the end, stops it, and looks whether the copies are exact.
+  ///
+  /// - Parameter records: of each partition, in the order of ``sources``.
+  func expectAllCopied(by running: RunningMirror, _ records: [[Record]]) async throws {
+    for (partition, records) in zip(sources, records) {
+      try await running.until(partition) { $0.position == Offset(Int64(records.count)) }
+    }
+    try await running.stop()
+    for (partition, records) in zip(sources, records) { try await expectExact(partition, records) }
+  }
+
   /// Whether the target holds exactly the source's records and the map says so.
   func expectExact(_ partition: TopicPartition, _ records: [Record]) async throws {
     let copied = try await read(targets[partition]!, on: .target)

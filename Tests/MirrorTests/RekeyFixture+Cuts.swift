@@ -30,7 +30,6 @@ extension RekeyFixture {
 
   /// Before each cut stand the same records on both sides, of which no two are equal, and within a partition
   /// of the destination those of a round are in the origin's order.
-  ///
   func expectCutsExact(_ direction: Direction = .forward) async throws {
     var sides: [ClusterRole: [Place]] = [:]
     for role in ClusterRole.allCases {

@@ -100,6 +100,20 @@ struct RekeyFixture {
     return round
   }
 
+  /// Leaves what a mirror leaves that dies within the round behind a cut: its begin, and so many of its records, a
+  /// part of several partitions'.
+  func dieWithinRound(behind cut: RekeyCut, storing count: Int) async throws {
+    let round = try await round(behind: cut)
+    try await store.begin(topic.source, .forward, to: try await ends(.source))
+    var left = count
+    for (items, name) in zip(round.items, topic.partitions(on: .target)) {
+      for record in items.prefix(left / 2 + 1) where left > 0 {
+        try await write(record, to: name, on: .target)
+        left -= 1
+      }
+    }
+  }
+
   /// Every record stands once where its key puts it, and records of a key are in order.
   func expectExact(_ count: Int, on role: ClusterRole) async throws {
     let names = topic.partitions(on: role)

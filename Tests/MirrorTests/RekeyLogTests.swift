@@ -111,15 +111,7 @@ struct RekeyLogTests {
     #expect(try await fixture.mirror() == nil)
     let cut = await fixture.store.cuts.last!
     try await fixture.write(100..<300)
-    // A mirror dies within the round, some of which it has written.
-    let round = try await fixture.round(behind: cut)
-    try await fixture.store.begin(
-      fixture.topic.source, .forward, to: try await fixture.ends(.source))
-    for (items, name) in zip(round.items, fixture.topic.partitions(on: .target)) {
-      for record in items.prefix(stored / 5) {
-        try await fixture.write(record, to: name, on: .target)
-      }
-    }
+    try await fixture.dieWithinRound(behind: cut, storing: stored)
     let written = try await fixture.ends(.target)
     try await drop(before: [nil, cut.source[1] + dropped, nil], fixture)
     let gap = MirrorFault.retentionGap(

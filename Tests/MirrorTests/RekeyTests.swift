@@ -41,17 +41,7 @@ struct RekeyTests {
     #expect(try await fixture.mirror() == nil)
     try await fixture.write(100..<300)
     let cut = await fixture.store.cuts.last!
-    // What a mirror writes that dies within the round: a part of each partition.
-    let round = try await fixture.round(behind: cut)
-    try await fixture.store.begin(
-      fixture.topic.source, .forward, to: try await fixture.ends(.source))
-    var left = stored
-    for (items, name) in zip(round.items, fixture.topic.partitions(on: .target)) {
-      for record in items.prefix(left / 2 + 1) where left > 0 {
-        try await fixture.write(record, to: name, on: .target)
-        left -= 1
-      }
-    }
+    try await fixture.dieWithinRound(behind: cut, storing: stored)
     try await fixture.write(300..<320)
     #expect(try await fixture.mirror() == nil)
     try await fixture.expectExact(320, on: .target)

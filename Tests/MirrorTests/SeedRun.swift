@@ -1,31 +1,7 @@
 import Kafka
 import KafkaModel
 import Mirror
-import Synchronization
 import TestSupport
-
-/// A mirror at work that may end by itself.
-private struct SeedMirror {
-  let replicator: Replicator
-  let task: Task<Void, any Error>
-  let ended: Ended
-
-  final class Ended: Sendable {
-    private let flag = Mutex(false)
-    var isSet: Bool { flag.withLock { $0 } }
-    func set() { flag.withLock { $0 = true } }
-  }
-
-  init(_ replicator: Replicator, _ partitions: [TopicPartition]) {
-    let ended = Ended()
-    self.replicator = replicator
-    self.ended = ended
-    task = Task {
-      defer { ended.set() }
-      try await replicator.run(partitions)
-    }
-  }
-}
 
 /// One seed's scenario, performed.
 struct SeedRun {
@@ -44,6 +20,8 @@ struct SeedRun {
   private var direction = Direction.forward
   private var mirror: SeedMirror?
   private var starts = 0
+  /// Where the latest mirror's log begins.
+  private var firstLine = 0
   /// The latest mirror's requests may still be under way.
   private var wasTorn = false
   private var isForgetful = false
@@ -108,14 +86,16 @@ struct SeedRun {
     report.starts = starts
     report.foreign = logs.count { $0.foreign != nil }
     report.adoptions = log.all.count { $0.contains("stood on the") }
-    report.restarts = restarts
-    report.isInDoubt = saidInDoubt
+    report.restarts = log.all.count(where: Self.startsOver)
+    report.isInDoubt = log.all.contains(where: Self.leavesDoubt)
     return report
   }
 
-  private var restarts: Int { log.all.count { $0.contains("mirror starts over") } }
+  private static func startsOver(_ line: String) -> Bool { line.contains("mirror starts over") }
 
-  private var saidInDoubt: Bool { log.all.contains { $0.contains("compares what is in doubt") } }
+  private static func leavesDoubt(_ line: String) -> Bool {
+    line.contains("compares what is in doubt")
+  }
 
   private func deleteTopics() async {
     try? await clients.deleteTopic(sources[0].topic, on: .source)
@@ -233,6 +213,7 @@ struct SeedRun {
   }
 
   private mutating func start() {
+    firstLine = log.all.count
     var limits = LaneLimits()
     limits.records = scenario.recordsInFlight
     limits.checkpointInterval = .milliseconds(scenario.checkpointMilliseconds)
@@ -281,9 +262,12 @@ struct SeedRun {
 
   /// What a mirror that was asked to stop leaves behind, the map knows.
   private func checkNothingInDoubt(_ replicator: Replicator) async throws {
-    // One that has not reconciled yet, or was about to do so again, or said that it leaves something in
-    // doubt, knows nothing.
-    guard replicator.progress.all.count == logs.count, restarts == 0, !saidInDoubt else { return }
+    // One that has not reconciled yet, or had to do so again, or said that it leaves something in doubt, knows
+    // nothing.
+    let said = log.all.dropFirst(firstLine)
+    guard replicator.progress.all.count == logs.count,
+      !said.contains(where: { Self.startsOver($0) || Self.leavesDoubt($0) })
+    else { return }
     let role = direction.destination
     for partition in logs.indices where logs[partition].foreign == nil {
       let end = try await clients.bounds(place(partition, on: role), on: role).end

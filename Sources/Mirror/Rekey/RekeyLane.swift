@@ -19,8 +19,7 @@ actor RekeyLane {
   let destinationReader: PartitionReader
   let settings: RekeyMirror.Settings
   let progress: MirrorProgress
-  private let producer: Producer
-  private let producerTopic: Int
+  private let writer: RekeyWriter
   /// Partitions of the destination.
   private let places: Int32
   private let wakeUp = WakeUp()
@@ -71,8 +70,7 @@ actor RekeyLane {
         "queued.max.messages.kbytes": String(max(1024, limits.bytes / 2048)),
         "fetch.wait.max.ms": "100",
       ])
-    producer = try Producer(destination, properties: sizes.producerProperties)
-    producerTopic = try producer.index(of: topic.partitions(on: direction.destination)[0].topic)
+    writer = try RekeyWriter(topic, direction, to: destination, sizes: sizes)
     originAdmin = try Admin(origin)
     destinationAdmin = try Admin(destination, readCommitted: false)
     destinationReader = try PartitionReader(destination)
@@ -92,7 +90,7 @@ actor RekeyLane {
   /// copied; the store's error.
   func run() async throws {
     consumer.signal(wakeUp)
-    producer.signal(wakeUp)
+    writer.signal(wakeUp)
     defer {
       if isBackfill { settings.order.remove(settings.priority) }
       close()
@@ -106,7 +104,10 @@ actor RekeyLane {
       guard heldCount > 0 else {
         noteEnd()
         tell(cut)
-        if ContinuousClock.now - last > Self.rest { cut = try await passOver(after: cut) }
+        if ContinuousClock.now - last > Self.rest {
+          cut = try await passOver(after: cut)
+          last = .now
+        }
         wakeUp.wait(milliseconds: 100)
         continue
       }
@@ -127,7 +128,8 @@ actor RekeyLane {
     if !Task.isCancelled { _ = try await passOver(after: cut) }
   }
 
-  /// After so long without a record it is worth a cut where the origin's logs end.
+  /// After so long without a record it is worth a cut where the origin's logs end: one each such time, however
+  /// many transactions are aborted meanwhile.
   private static let rest = Duration.seconds(2)
 
   /// Notes a cut behind what nobody can read, transactions' markers and aborted records, if such stands
@@ -161,7 +163,7 @@ actor RekeyLane {
   private func close() {
     // Held messages belong to the consumer, those under way to the producer until it has reported.
     held = []
-    producer.close(discarding: true)
+    writer.close()
     consumer.close()
   }
 
@@ -298,7 +300,7 @@ actor RekeyLane {
   ) async throws -> RekeyCut {
     let starts = cut.ends(on: direction.destination)
     let present = present ?? starts.map { _ in 0 }
-    try write(round, at: starts, present: present)
+    try writer.write(round, at: starts, present: present) { isStopping }
     if let known { return known }
     let ends = zip(starts, round.items).map { $0 + Int64($1.count) }
     let isForward = direction == .forward
@@ -307,68 +309,6 @@ actor RekeyLane {
       target: isForward ? ends : end, records: round.count)
     try await store.complete(topic.source, new)
     return new
-  }
-
-  private func write(
-    _ round: RekeyRound<Held>, at starts: [Offset], present: [Int]
-  ) throws {
-    var expected = zip(starts, present).map { $0 + Int64($1) }
-    var outstanding = 0
-    var failed: (any Error)?
-    func serve(_ milliseconds: Int32) throws {
-      try producer.serve(timeoutMilliseconds: milliseconds) { delivery in
-        guard let message = delivery.message else { return }
-        outstanding -= 1
-        guard failed == nil else { return }
-        failed = doubt(delivery, message, &expected)
-      }
-      if let failed { throw failed }
-    }
-    // Within a partition in its order; between partitions order means nothing.
-    for (partition, items) in round.items.enumerated() {
-      for item in items.dropFirst(present[partition]) {
-        do {
-          try item.held.forward(with: producer, to: producerTopic, partition: Int32(partition))
-        } catch {
-          throw error.refusesRecord ? refused(item.held.message, error) : error
-        }
-        outstanding += 1
-        if outstanding % 1024 == 0 { try serve(0) }
-      }
-    }
-    var deadline: ContinuousClock.Instant?
-    while outstanding > 0 {
-      try serve(50)
-      guard isStopping else { continue }
-      // A stop leaves nothing in doubt if the destination answers in time; if not, the next start
-      // reconciles.
-      deadline = deadline ?? .now + .seconds(10)
-      if let deadline, .now > deadline { throw CancellationError() }
-    }
-  }
-
-  /// What a report leaves in doubt; `nil` where the record stands where it has to.
-  private func doubt(
-    _ delivery: Producer.Delivery, _ message: ConsumedMessage, _ expected: inout [Offset]
-  ) -> (any Error)? {
-    if let error = producer.error(of: delivery) {
-      return error.refusesRecord ? refused(message, error) : error
-    }
-    let place = Int(delivery.partition)
-    guard delivery.offset == expected[place] else {
-      return KafkaError.unexpectedOffset(
-        delivery.offset, expected: expected[place],
-        in: topic.partitions(on: direction.destination)[place],
-        cluster: direction.destination.rawValue)
-    }
-    expected[place] = expected[place] + 1
-    return nil
-  }
-
-  private func refused(_ message: ConsumedMessage, _ error: KafkaError) -> MirrorFault {
-    .refused(
-      origin: topic.partitions(on: direction.origin)[Int(message.partition)], at: message.offset,
-      reason: error.reason)
   }
 
   // MARK: Progress

@@ -62,8 +62,7 @@ package actor RekeyMirror {
   ///
   /// Throws: the store's error; ``KafkaError`` - the topic has been unknown for a minute: it is gone.
   package func run() async throws {
-    var pause = Duration.milliseconds(200)
-    var unknownSince: ContinuousClock.Instant?
+    var startOver = StartOver()
     while !stopping, !Task.isCancelled {
       let start = ContinuousClock.now
       do {
@@ -82,17 +81,17 @@ package actor RekeyMirror {
       } catch is CancellationError {
         return
       } catch let error as KafkaError {
-        if ContinuousClock.now - start > .seconds(30) {
-          pause = .milliseconds(200)
-          unknownSince = nil
+        guard !stopping, !Task.isCancelled else {
+          logger.notice(
+            "\(direction.rawValue) mirror of \(topic.source) stops; its next start compares what is in doubt: \(error.summary)"
+          )
+          return
         }
-        unknownSince = error.isUnknownTopic ? unknownSince ?? .now : nil
-        if let unknownSince, .now - unknownSince > .seconds(60) { throw error }
+        let pause = try startOver.pause(after: error, of: start)
         progress.trouble = error.summary
         logger.notice(
           "\(direction.rawValue) mirror of \(topic.source) starts over: \(error.summary)")
         try? await Task.sleep(for: pause)
-        pause = min(pause * 2, .seconds(5))
       }
     }
   }
