@@ -5,6 +5,25 @@ package import KafkaModel
 /// closure that it is handed to, and beyond it only if that closure answers ``Disposition/keep``.
 @safe package struct ConsumedMessage {
   let pointer: UnsafeMutablePointer<rd_kafka_message_t>
+  /// `nil` where it has none, or has given them to a producer. Asked for once: where there are none,
+  /// librdkafka finds that out anew each time, in a buffer that it makes for it (`rdkafka_msg.c`).
+  let headers: OpaquePointer?
+
+  /// As a consumer hands it out.
+  init(consumed pointer: UnsafeMutablePointer<rd_kafka_message_t>) {
+    unsafe self.pointer = pointer
+    var list: OpaquePointer?
+    if unsafe pointer.pointee.err == RD_KAFKA_RESP_ERR_NO_ERROR {
+      _ = unsafe rd_kafka_message_headers(pointer, &list)
+    }
+    unsafe headers = list
+  }
+
+  /// As a producer gives it back: its headers went with the record.
+  init(forwarded pointer: UnsafeMutablePointer<rd_kafka_message_t>) {
+    unsafe self.pointer = pointer
+    unsafe headers = nil
+  }
 
   /// Who frees the message after the closure returns.
   package enum Disposition {
@@ -71,14 +90,10 @@ package import KafkaModel
     let message = unsafe pointer.pointee
     var type = RD_KAFKA_TIMESTAMP_NOT_AVAILABLE
     let timestamp = unsafe rd_kafka_message_timestamp(pointer, &type)
-    var headers: [RecordHeader] = []
-    unsafe Self.withHeaders(of: unsafe pointer) { name, value in
-      headers.append(RecordHeader(name, value))
-    }
     return Record(
       key: unsafe Self.bytes(message.key, message.key_len),
       value: unsafe Self.bytes(message.payload, message.len),
-      headers: headers,
+      headers: copyHeaders(),
       timestamp: timestamp,
       timestampType: type == RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME ? .logAppendTime : .createTime)
   }
@@ -88,24 +103,22 @@ package import KafkaModel
     return unsafe [UInt8](UnsafeRawBufferPointer(start: start, count: count))
   }
 
-  private static func withHeaders(
-    of message: UnsafeMutablePointer<rd_kafka_message_t>, _ body: (String, [UInt8]?) -> Void
-  ) {
-    var list: OpaquePointer?
-    guard unsafe rd_kafka_message_headers(message, &list) == RD_KAFKA_RESP_ERR_NO_ERROR,
-      let list = unsafe list
-    else { return }
-    for index in 0..<(unsafe rd_kafka_header_cnt(list)) {
+  private func copyHeaders() -> [RecordHeader] {
+    guard let headers = unsafe headers else { return [] }
+    var copies: [RecordHeader] = []
+    for index in 0..<(unsafe rd_kafka_header_cnt(headers)) {
       var name: UnsafePointer<CChar>?
       var value: UnsafeRawPointer?
       var size = 0
       guard
-        unsafe rd_kafka_header_get_all(list, index, &name, &value, &size)
+        unsafe rd_kafka_header_get_all(headers, index, &name, &value, &size)
           == RD_KAFKA_RESP_ERR_NO_ERROR, let name = unsafe name
-      else { return }
-      body(
-        unsafe String(cString: name),
-        unsafe value.map { unsafe [UInt8](UnsafeRawBufferPointer(start: $0, count: size)) })
+      else { break }
+      copies.append(
+        RecordHeader(
+          unsafe String(cString: name),
+          unsafe value.map { unsafe [UInt8](UnsafeRawBufferPointer(start: $0, count: size)) }))
     }
+    return copies
   }
 }

@@ -147,7 +147,7 @@ package import KafkaModel
     guard count >= 0 else { throw handle.error(rd_kafka_last_error(), "read a batch") }
     for index in 0..<count {
       guard let pointer = unsafe batch[index] else { continue }
-      let message = unsafe ConsumedMessage(pointer: pointer)
+      let message = unsafe ConsumedMessage(consumed: pointer)
       if body(message) == .free { unsafe rd_kafka_message_destroy(pointer) }
     }
     return count

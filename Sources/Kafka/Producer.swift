@@ -102,7 +102,9 @@ package import KafkaModel
     _ message: ConsumedMessage, to topicIndex: Int, partition: Int32
   ) throws(KafkaError) {
     var headers: OpaquePointer?
-    _ = unsafe rd_kafka_message_detach_headers(message.pointer, &headers)
+    if unsafe message.headers != nil {
+      _ = unsafe rd_kafka_message_detach_headers(message.pointer, &headers)
+    }
     let result = unsafe ferry_forward(
       handle.pointer, topics[topicIndex], partition, message.pointer, &headers)
     if result != RD_KAFKA_RESP_ERR_NO_ERROR {
@@ -183,7 +185,7 @@ package import KafkaModel
             message: nil, token: bits >> 1, partition: partition, offset: offset, code: code))
       } else {
         let pointer = unsafe opaque.assumingMemoryBound(to: rd_kafka_message_t.self)
-        let message = unsafe ConsumedMessage(pointer: pointer)
+        let message = unsafe ConsumedMessage(forwarded: pointer)
         onDelivery(
           Delivery(
             message: message, token: 0, partition: partition, offset: offset, code: code))

@@ -37,20 +37,17 @@ package import KafkaModel
     appendInteger(unsafe rd_kafka_message_timestamp(pointer, nil))
     unsafe appendField(pointer.pointee.key, pointer.pointee.key_len)
     unsafe appendField(pointer.pointee.payload, pointer.pointee.len)
-    var list: OpaquePointer?
-    guard unsafe rd_kafka_message_headers(pointer, &list) == RD_KAFKA_RESP_ERR_NO_ERROR,
-      let list = unsafe list
-    else {
+    guard let headers = unsafe message.headers else {
       appendInteger(Int32(0))
       return finish()
     }
-    let count = unsafe rd_kafka_header_cnt(list)
+    let count = unsafe rd_kafka_header_cnt(headers)
     appendInteger(Int32(count))
     for index in 0..<count {
       var name: UnsafePointer<CChar>?
       var value: UnsafeRawPointer?
       var size = 0
-      _ = unsafe rd_kafka_header_get_all(list, index, &name, &value, &size)
+      _ = unsafe rd_kafka_header_get_all(headers, index, &name, &value, &size)
       let length = unsafe name.map { unsafe strlen($0) } ?? 0
       reserve(Self.integers + length + size)
       unsafe appendField(name.map { unsafe UnsafeRawPointer($0) }, length)
