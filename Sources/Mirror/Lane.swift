@@ -86,7 +86,8 @@ package actor Lane {
     let slots = try slots(of: partitions)
     // A local variable: the loop below touches it several times a record, and what belongs to an actor
     // is checked at run time for overlapping accesses.
-    var state = LaneState(slots: slots)
+    var state = LaneState(
+      slots: slots, saver: CheckpointSaver(store, telling: progress, waking: wakeUp))
     state.timing = meter.map { LaneTiming($0) }
     defer { for slot in state.slots.all where slot.backfill != nil { order.remove(slot.priority) } }
     for slot in slots.all where slot.backfill == nil {
@@ -108,11 +109,11 @@ package actor Lane {
       }
     } catch {
       takeLastReports(&state)
-      try? await checkpoint(&state)
+      try? await saveAll(&state)
       close()
       throw error
     }
-    try await checkpoint(&state)
+    try await saveAll(&state)
     if let gap = state.gap { throw gap }
   }
 
@@ -143,7 +144,6 @@ package actor Lane {
     consumer.close()
   }
 
-  /// Never suspends but for the store: a suspended task may go on elsewhere than on this thread.
   private func loop(_ state: inout LaneState) async throws {
     var lastCheckpoint = ContinuousClock.now
     // Held messages belong to the consumer.
@@ -156,8 +156,9 @@ package actor Lane {
       let isResting = state.outstandingRecords == 0 && !state.dirty.isEmpty
       let interval = isResting ? limits.checkpointInterval / 4 : limits.checkpointInterval
       let now = ContinuousClock.now
-      if now >= lastCheckpoint + interval {
-        try await checkpoint(&state)
+      try await state.saver.look()
+      if state.saver.isIdle, now >= lastCheckpoint + interval {
+        checkpoint(&state)
         try startBackfill(&state)
         lastCheckpoint = now
       } else if received == 0, served == 0 {
@@ -358,7 +359,15 @@ package actor Lane {
     }
   }
 
-  private func checkpoint(_ state: inout LaneState) async throws {
+  /// Waits until all that is known to be stored is noted.
+  private func saveAll(_ state: inout LaneState) async throws {
+    try await state.saver.finish()
+    checkpoint(&state)
+    try await state.saver.finish()
+  }
+
+  /// Begins to note what is known to be stored.
+  private func checkpoint(_ state: inout LaneState) {
     guard !state.dirty.isEmpty else { return }
     var checkpoints: [MirrorCheckpoint] = []
     var changes: [TopicPartition: PartitionProgress] = [:]
@@ -378,8 +387,6 @@ package actor Lane {
       checkpoints.append(state.slots[index].takeCheckpoint(direction))
     }
     state.dirty.removeAll(keepingCapacity: true)
-    try await store.append(checkpoints)
-    // Progress is told after it is durable, so that whoever waits for it may rely on the map.
-    progress.update(changes)
+    state.saver.save(checkpoints, changes)
   }
 }

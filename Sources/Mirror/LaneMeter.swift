@@ -11,8 +11,8 @@ package final class LaneMeter: Sendable {
   package var handling: DurationHistogram { state.withLock { $0.handling } }
 
   /// The longest that the lane can have kept a record: as ``handling``, and before it what the record
-  /// may have waited in librdkafka's queue because the lane was busy, a checkpoint's `fsync` included.
-  /// It counts from the last moment in which that queue was seen empty.
+  /// may have waited in librdkafka's queue because the lane was busy. It counts from the last moment in
+  /// which that queue was seen empty.
   package var keeping: DurationHistogram { state.withLock { $0.keeping } }
 
   package func reset() { state.withLock { $0 = (DurationHistogram(), DurationHistogram()) } }

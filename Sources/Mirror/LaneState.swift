@@ -6,6 +6,7 @@ struct LaneState {
   var slots: SlotTable
   /// Slots with something to checkpoint.
   var dirty: [Int] = []
+  var saver: CheckpointSaver
   /// Records read and not yet reported on.
   var outstandingRecords = 0
   var outstandingBytes = 0
@@ -25,8 +26,9 @@ struct LaneState {
   /// Why the lane has to end, if it has: the producer ended, or what it wrote is in doubt.
   var end: KafkaError?
 
-  init(slots: SlotTable) {
+  init(slots: SlotTable, saver: CheckpointSaver) {
     self.slots = slots
+    self.saver = saver
     backfillLeft = slots.all.count { $0.backfill != nil }
   }
 

@@ -60,13 +60,14 @@ package struct BenchReport: Codable, Sendable {
     package let handling: Latency?
     /// As ``handling``, and before it the longest that a record can have waited because Ferry was busy.
     package let keeping: Latency?
-    /// The longest 99th percentile, over a second, of the time that a request to the target waited to
-    /// be sent (librdkafka `outbuf_latency`), in milliseconds. Batching comes before it: `linger.ms`.
-    package let sendP99: Double?
+    /// The 99th percentile of each second, ascending, of the time that a request to the target waited to
+    /// be sent (librdkafka `outbuf_latency`), in milliseconds. It waits while five others are not answered.
+    /// Batching comes before it: `linger.ms`.
+    package let sendP99s: [Double]
 
     package init(
       recordsPerSecond: Int, records: Int, source: Latency, target: Latency, handling: Latency?,
-      keeping: Latency?, sendP99: Double?
+      keeping: Latency?, sendP99s: [Double]
     ) {
       self.recordsPerSecond = recordsPerSecond
       self.records = records
@@ -74,7 +75,7 @@ package struct BenchReport: Codable, Sendable {
       self.target = target
       self.handling = handling
       self.keeping = keeping
-      self.sendP99 = sendP99
+      self.sendP99s = sendP99s.sorted()
     }
   }
 
@@ -162,8 +163,11 @@ extension BenchReport {
       if let keeping = tail.keeping {
         text += "    with waiting for ferry, at most:       \(show(keeping, 3))\n"
       }
-      if let send = tail.sendP99 {
-        text += String(format: "  requests to the target waited to be sent: p99 %.1f ms\n", send)
+      if let worst = tail.sendP99s.last {
+        text += String(
+          format:
+            "  requests to the target waited to be sent: p99 of a second %.1f ms, at worst %.1f ms\n",
+          tail.sendP99s[tail.sendP99s.count / 2], worst)
       }
     }
     text +=

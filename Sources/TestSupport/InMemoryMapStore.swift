@@ -16,6 +16,8 @@ package actor InMemoryMapStore: MapStore {
   private var entries: [TopicPartition: Entry] = [:]
   private var isForgetful = false
   private var isFailing = false
+  private var pause: Duration?
+  private var refusesNext = false
   private var acceptsGaps = false
   /// Gaps that were accepted, in order.
   package private(set) var gaps: [Range<Offset>] = []
@@ -30,6 +32,12 @@ package actor InMemoryMapStore: MapStore {
 
   /// Whether checkpoints are refused from now on, which ends a mirror with its requests under way.
   package func setFailing(_ isFailing: Bool) { self.isFailing = isFailing }
+
+  /// Lets every checkpoint wait from now on, as for a slow disk; `nil` lets none wait.
+  package func setPause(_ pause: Duration?) { self.pause = pause }
+
+  /// Refuses one checkpoint that has pairs, as a disk that is full for a moment.
+  package func refuseNext() { refusesNext = true }
 
   /// Whether the mirror may go on behind records that the origin dropped.
   package func setAcceptsGaps(_ acceptsGaps: Bool) { self.acceptsGaps = acceptsGaps }
@@ -62,7 +70,12 @@ package actor InMemoryMapStore: MapStore {
   }
 
   package func append(_ checkpoints: [MirrorCheckpoint]) async throws {
+    if let pause { try await Task.sleep(for: pause) }
     if isFailing { throw Failing() }
+    if refusesNext, checkpoints.contains(where: { !$0.segments.isEmpty }) {
+      refusesNext = false
+      throw Failing()
+    }
     guard !isForgetful else { return }
     for checkpoint in checkpoints {
       for segment in checkpoint.segments { try entries[checkpoint.source]!.map.append(segment) }

@@ -169,7 +169,7 @@ package struct MirrorBench: Sendable {
     return BenchReport.Tail(
       recordsPerSecond: options.tailRate, records: written, source: source, target: target,
       handling: Self.latency(meter.handling), keeping: Self.latency(meter.keeping),
-      sendP99: sending.longestP99)
+      sendP99s: sending.p99s)
   }
 
   private static func latency(_ histogram: DurationHistogram) -> BenchReport.Latency? {
@@ -274,14 +274,14 @@ package struct MirrorBench: Sendable {
   }
 }
 
-/// The longest p99 of a producer's `outbuf_latency` window (librdkafka STATISTICS.md), in milliseconds.
+/// The p99 of each of a producer's `outbuf_latency` windows (librdkafka STATISTICS.md), in milliseconds.
 /// `int_latency`, which would tell of batching too, overflows in librdkafka 2.0.2.
 private final class SendLatency: Sendable {
-  private let longest = Mutex<Double?>(nil)
+  private let taken = Mutex<[Double]>([])
 
-  var longestP99: Double? { longest.withLock { $0 } }
+  var p99s: [Double] { taken.withLock { $0 } }
 
-  func reset() { longest.withLock { $0 = nil } }
+  func reset() { taken.withLock { $0 = [] } }
 
   func take(_ json: String) {
     guard
@@ -292,7 +292,7 @@ private final class SendLatency: Sendable {
       guard let window = (broker as? [String: Any])?["outbuf_latency"] as? [String: Any],
         let count = window["cnt"] as? Int, count > 0, let p99 = window["p99"] as? Int
       else { continue }
-      longest.withLock { $0 = max($0 ?? 0, Double(p99) / 1000) }
+      taken.withLock { $0.append(Double(p99) / 1000) }
     }
   }
 }
