@@ -134,7 +134,15 @@ class RekeyTests(unittest.TestCase):
         seen = Counter(clients.processed)
         wrong += [f"group skipped {n}" for n in range(clients.next) if seen[n] == 0]
         wrong += [f"group read {n} {c} times" for n, c in seen.items() if c > 1]
-        self.assertEqual(wrong[:20], [], scenario.tail())
+        self.assertEqual(wrong[:20], [], f"{self.commits(home)}\n{scenario.tail()}" if wrong else "")
+
+    @staticmethod
+    def commits(cluster: str) -> str:
+        """Where the group stands, to tell a group that was misled from one that did not come to read."""
+        admin = KafkaAdminClient(bootstrap_servers=cluster)
+        commits = admin.list_group_offsets([GROUP])[GROUP]
+        admin.close()
+        return f"{GROUP} has committed {sorted((p.partition, c.offset) for p, c in commits.items())}"
 
     def both(self, scenario: Rekeyed, clients: Clients) -> None:
         """Waits until both sides hold all, and judges both."""
