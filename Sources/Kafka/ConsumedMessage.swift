@@ -5,8 +5,9 @@ package import KafkaModel
 /// closure that it is handed to, and beyond it only if that closure answers ``Disposition/keep``.
 @safe package struct ConsumedMessage {
   let pointer: UnsafeMutablePointer<rd_kafka_message_t>
-  /// `nil` where it has none, or has given them to a producer. Asked for once: where there are none,
-  /// librdkafka finds that out anew each time, in a buffer that it makes for it (`rdkafka_msg.c`).
+  /// `nil` where it has none. They are a producer's as soon as that has taken the message. Asked for once:
+  /// where there are none, librdkafka finds that out anew each time, in a buffer that it makes for it
+  /// (`rd_kafka_msg_headers_parse`).
   let headers: OpaquePointer?
 
   /// As a consumer hands it out.

@@ -8,8 +8,8 @@ struct CheckpointSaver {
   private let store: any MapStore
   private let progress: MirrorProgress
   private let wakeUp: WakeUp
+  /// The one on its way, or the one that was refused.
   private var saving: Saving?
-  private var failure: (any Error)?
 
   /// A checkpoint on its way.
   private struct Saving {
@@ -28,14 +28,14 @@ struct CheckpointSaver {
     self.wakeUp = wakeUp
   }
 
-  /// No checkpoint is on its way: the next may be given.
+  /// The next checkpoint may be given: none is on its way, and none was refused.
   var isIdle: Bool { saving == nil }
 
   /// Begins to store `checkpoints`, and tells of `changes` when they are stored.
   mutating func save(
     _ checkpoints: [MirrorCheckpoint], _ changes: [TopicPartition: PartitionProgress]
   ) {
-    precondition(isIdle && failure == nil)
+    precondition(isIdle)
     let isDone = Flag()
     let task = Task { [store, progress, wakeUp] in
       defer {
@@ -51,7 +51,7 @@ struct CheckpointSaver {
 
   /// Sees whether the checkpoint on its way has arrived.
   ///
-  /// Throws: the store's error.
+  /// Throws: the store's error, as ``finish()``.
   mutating func look() async throws {
     if let saving, saving.isDone.isSet.load(ordering: .acquiring) { try await finish() }
   }
@@ -60,14 +60,8 @@ struct CheckpointSaver {
   ///
   /// Throws: the store's error, also of an earlier checkpoint.
   mutating func finish() async throws {
-    if let failure { throw failure }
     guard let saving else { return }
+    try await saving.task.value
     self.saving = nil
-    do {
-      try await saving.task.value
-    } catch {
-      failure = error
-      throw error
-    }
   }
 }

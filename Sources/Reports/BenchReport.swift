@@ -60,9 +60,9 @@ package struct BenchReport: Codable, Sendable {
     package let handling: Latency?
     /// As ``handling``, and before it the longest that a record can have waited because Ferry was busy.
     package let keeping: Latency?
-    /// The 99th percentile of each second, ascending, of the time that a request to the target waited to
-    /// be sent (librdkafka `outbuf_latency`), in milliseconds. It waits while five others are not answered.
-    /// Batching comes before it: `linger.ms`.
+    /// The 99th percentile of each second and broker, ascending, of the time that a request to the target
+    /// waited to be sent (librdkafka `outbuf_latency`), in milliseconds. It waits while five others to that
+    /// broker are not answered (`enable.idempotence`). Batching comes before it: `linger.ms`.
     package let sendP99s: [Double]
 
     package init(
@@ -166,7 +166,7 @@ extension BenchReport {
       if let worst = tail.sendP99s.last {
         text += String(
           format:
-            "  requests to the target waited to be sent: p99 of a second %.1f ms, at worst %.1f ms\n",
+            "  requests to the target waited to be sent: p99 of a second: median %.1f ms, worst %.1f ms\n",
           tail.sendP99s[tail.sendP99s.count / 2], worst)
       }
     }

@@ -16,7 +16,8 @@ package actor InMemoryMapStore: MapStore {
   private var entries: [TopicPartition: Entry] = [:]
   private var isForgetful = false
   private var isFailing = false
-  private var pause: Duration?
+  private var isHolding = false
+  private var held: [CheckedContinuation<Void, Never>] = []
   private var refusesNext = false
   private var acceptsGaps = false
   /// Gaps that were accepted, in order.
@@ -33,8 +34,18 @@ package actor InMemoryMapStore: MapStore {
   /// Whether checkpoints are refused from now on, which ends a mirror with its requests under way.
   package func setFailing(_ isFailing: Bool) { self.isFailing = isFailing }
 
-  /// Lets every checkpoint wait from now on, as for a slow disk; `nil` lets none wait.
-  package func setPause(_ pause: Duration?) { self.pause = pause }
+  /// Lets every checkpoint wait from now on, as for a disk that hangs.
+  package func hold() { isHolding = true }
+
+  /// How many checkpoints wait.
+  package var heldCount: Int { held.count }
+
+  /// Lets those that wait, and all further ones, go on.
+  package func release() {
+    isHolding = false
+    for checkpoint in held { checkpoint.resume() }
+    held = []
+  }
 
   /// Refuses one checkpoint that has pairs, as a disk that is full for a moment.
   package func refuseNext() { refusesNext = true }
@@ -70,7 +81,7 @@ package actor InMemoryMapStore: MapStore {
   }
 
   package func append(_ checkpoints: [MirrorCheckpoint]) async throws {
-    if let pause { try await Task.sleep(for: pause) }
+    if isHolding { await withCheckedContinuation { held.append($0) } }
     if isFailing { throw Failing() }
     if refusesNext, checkpoints.contains(where: { !$0.segments.isEmpty }) {
       refusesNext = false

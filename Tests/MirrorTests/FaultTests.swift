@@ -266,12 +266,7 @@ struct NetworkTests {
     try await sandbox.disturb(.target, "delay", ["ms": 1500])
     do {
       try await fixture.write(Array(records[20...]), on: .source, to: fixture.source)
-      let admin = try Admin(pastProxy)
-      let deadline = ContinuousClock.now + .seconds(30)
-      while try await admin.bounds(of: [fixture.target])[fixture.target]!.end < Offset(22) {
-        try #require(ContinuousClock.now < deadline, "the mirror writes nothing")
-        try await Task.sleep(for: .milliseconds(5))
-      }
+      try await fixture.untilCopied(22, by: Admin(pastProxy))
       try await running.stop()
     } catch {
       try? await heal(sandbox)

@@ -54,6 +54,22 @@ struct MirrorFixture {
     try await Admin(connections[role]!).bounds(of: [partition])[partition]!
   }
 
+  /// Waits until the first partition's copy holds `count` records, whatever the map knows of them.
+  ///
+  /// - Parameter admin: of the target; by default one of its own.
+  func untilCopied(_ count: Int64, by admin: Admin? = nil) async throws {
+    let admin = try admin ?? Admin(connections[.target]!)
+    try await until { try await admin.bounds(of: [target])[target]!.end >= Offset(count) }
+  }
+
+  func until(_ condition: () async throws -> Bool) async throws {
+    let deadline = ContinuousClock.now + .seconds(30)
+    while try await !condition() {
+      try #require(ContinuousClock.now < deadline)
+      try await Task.sleep(for: .milliseconds(5))
+    }
+  }
+
   /// Starts a mirror of some partitions; by default of all.
   func start(
     _ direction: Direction = .forward, _ partitions: [TopicPartition]? = nil,

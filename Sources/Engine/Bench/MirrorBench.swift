@@ -274,7 +274,8 @@ package struct MirrorBench: Sendable {
   }
 }
 
-/// The p99 of each of a producer's `outbuf_latency` windows (librdkafka STATISTICS.md), in milliseconds.
+/// The p99 of each `outbuf_latency` window of each broker of a producer (librdkafka STATISTICS.md), in
+/// milliseconds.
 /// `int_latency`, which would tell of batching too, overflows in librdkafka 2.0.2.
 private final class SendLatency: Sendable {
   private let taken = Mutex<[Double]>([])
